@@ -1,0 +1,14 @@
+"""The subcommands of `synthmri`, one file each.
+
+A command module offers `add_parser(subparsers)`, which adds its parser(s) and sets their default `run` to a function
+that takes the parsed arguments and returns the exit status.
+"""
+
+COMMAND_MODULES = (
+    "enhance",
+    "evaluate",
+    "simulate",
+    "train",
+    "models",
+    "demo",
+)

@@ -1,0 +1,1 @@
+"""Figures of quality, each with its definition."""

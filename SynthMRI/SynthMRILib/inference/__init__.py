@@ -1,0 +1,1 @@
+"""Running a network: precision, device, memory and exact tiling."""

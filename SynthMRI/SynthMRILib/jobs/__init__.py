@@ -1,0 +1,1 @@
+"""One child process does all torch work; parent and child speak JSON lines."""

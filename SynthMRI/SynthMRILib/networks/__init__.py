@@ -1,0 +1,1 @@
+"""Network architectures; built by name through `bundles.NETWORKS`."""

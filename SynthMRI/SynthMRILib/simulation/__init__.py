@@ -1,0 +1,1 @@
+"""What a scanner does: anatomy, contrast, acquisition, noise, motion and lesions."""

@@ -1,0 +1,1 @@
+"""Training of every task; one file a task."""
