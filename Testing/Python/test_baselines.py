@@ -13,6 +13,8 @@ SHAPE = (24, 26, 28)
 INNER = (slice(14, -14),) * 3
 #: Largest error of a smooth function [of an amplitude of about 1]; linear interpolation flattens crests.
 TOLERANCE = {"trilinear": 0.02, "bspline": 2e-4, "sinc": 5e-3}
+#: Largest displacement [fine voxels]. A windowed sinc places even and odd voxels a little off, in opposite directions.
+SHIFT = {"trilinear": 2e-3, "bspline": 2e-5, "sinc": 2e-2}
 
 
 def rotation(axis: tuple[float, float, float], degrees: float) -> np.ndarray:
@@ -53,7 +55,7 @@ def test_a_smooth_function_of_position_is_found_again_on_the_fine_grid(kind, gri
     exact = smooth_volume(grid.upsampled(2))
     assert fine.grid.matches(exact.grid)
     assert np.abs(fine.voxels - exact.voxels)[INNER].max() < TOLERANCE[kind]
-    assert np.abs(shift_between(fine.voxels, exact.voxels)).max() < 1e-2
+    assert np.abs(shift_between(fine.voxels, exact.voxels)).max() < SHIFT[kind]
 
 
 def shift_between(fine: np.ndarray, exact: np.ndarray) -> np.ndarray:
