@@ -10,6 +10,7 @@ All parameters broadcast.
 from __future__ import annotations
 
 import numpy as np
+from scipy import optimize
 
 Array = np.ndarray
 
@@ -101,3 +102,49 @@ def _train(q: Array, e_pulse: Array, pulses: int) -> tuple[Array, Array]:
     """Gain and offset of Mz over a number of pulse-and-recover steps."""
     power = q**pulses
     return power, (1 - e_pulse) * (1 - power) / (1 - q)
+
+
+def inversion_efficiency(nominal: float, b1: float, *, adiabatic: bool) -> float:
+    """Efficiency of an inversion pulse when the transmit field is `b1` times nominal.
+
+    An adiabatic pulse inverts fully above its threshold (taken as 0.7 of nominal) and less below; a block pulse gives
+    minus the cosine of its angle.
+    """
+    if adiabatic:
+        return nominal * (1.0 if b1 >= 0.7 else max(1 - 2.0 * (0.7 - b1), 0.0))
+    return -nominal * float(np.cos(np.pi * b1))
+
+
+def refocusing_efficiency(b1: float) -> float:
+    """Signal of a turbo spin echo relative to that at nominal transmit field.
+
+    Excitation gives sin(b1 90 deg); a train with refocusing angle b1 180 deg settles near its sine of half the angle
+    (pseudo steady state, Alsop 1997).
+    """
+    return float(np.sin(np.pi / 2 * b1) * np.abs(np.sin(np.pi / 2 * b1)))
+
+
+def null_time(tr: float, t1: float) -> float:
+    """Inversion time [ms] that nulls `t1` when the repetition time less the echo train is `tr` [ms]."""
+    return float(t1 * np.log(2 / (1 + np.exp(-tr / t1))))
+
+
+def null_times(tr: float, t1_short: float, t1_long: float) -> tuple[float, float]:
+    """Both inversion times [ms] of double inversion recovery that null two T1 values.
+
+    Args:
+        tr: repetition time less the echo train [ms].
+        t1_short, t1_long: e.g. those of white matter and of fluid [ms].
+    """
+
+    def first_time(second: float, t1: float) -> float:
+        # 1 - 2 E(TI2) + 2 E(TI1) - E(TR) = 0, solved for TI1; none (infinite) when the sum is not positive.
+        rest = (2 * np.exp(-second / t1) - 1 + np.exp(-tr / t1)) / 2
+        return -t1 * np.log(rest) if rest > 0 else np.inf
+
+    def mismatch(second: float) -> float:
+        first = first_time(second, t1_long)
+        return float(1 - 2 * np.exp(-second / t1_short) + 2 * np.exp(-first / t1_short) - np.exp(-tr / t1_short))
+
+    second = float(optimize.brentq(mismatch, 0.05 * t1_short, 1.2 * t1_short))
+    return float(first_time(second, t1_long)), second

@@ -26,7 +26,7 @@ class Tissue:
         t1, t2, t2_star: relaxation times [ms].
         proton_density: relative to cerebrospinal fluid (0 to 1).
         spread: relative standard deviation between subjects of t1 and t2.
-        texture: relative standard deviation of proton density and T1 within the tissue.
+        texture: relative standard deviation of T1 within the tissue; T2, T2* and proton density follow in proportion.
         watery: T1 does not depend on the field strength.
     """
 
@@ -38,14 +38,6 @@ class Tissue:
     spread: float = 0.05
     texture: float = 0.02
     watery: bool = False
-
-    def at_field(self, field_strength: float) -> Tissue:
-        """The tissue at another field strength [T]."""
-        ratio = field_strength / REFERENCE_FIELD
-        t2 = self.t2 * (ratio**-0.4 if ratio > 1 and not self.watery else 1.0)
-        t1 = self.t1 * (1.0 if self.watery else ratio**T1_FIELD_EXPONENT)
-        t2_star = min(self.t2_star / ratio, t2)
-        return Tissue(self.name, t1, t2, t2_star, self.proton_density, self.spread, self.texture, self.watery)
 
 
 TISSUES: tuple[Tissue, ...] = (
@@ -71,8 +63,15 @@ TISSUES: tuple[Tissue, ...] = (
     Tissue("compact-bone", 500.0, 2.0, 0.5, 0.12, 0.15, 0.15),
     Tissue("marrow", 480.0, 85.0, 20.0, 0.62, 0.12, 0.12),
     Tissue("mucosa", 1500.0, 110.0, 40.0, 0.84, 0.10, 0.10),
-    Tissue("lesion", 1350.0, 160.0, 90.0, 0.80, 0.10, 0.04),
-    Tissue("leptomeninges", 2400.0, 300.0, 100.0, 0.88, 0.10, 0.05),
+    Tissue("lesion", 1350.0, 160.0, 90.0, 0.80, 0.08, 0.20),
+    Tissue("enhancing-lesion", 1500.0, 170.0, 90.0, 0.84, 0.08, 0.15),
+    Tissue("cortical-lesion", 1750.0, 122.0, 70.0, 0.82, 0.05, 0.03),
+    Tissue("edema", 1500.0, 150.0, 90.0, 0.82, 0.08, 0.06),
+    Tissue("tumor", 1600.0, 125.0, 60.0, 0.82, 0.15, 0.08),
+    Tissue("enhancing-tumor", 1500.0, 115.0, 55.0, 0.82, 0.12, 0.08),
+    Tissue("necrosis", 2600.0, 350.0, 120.0, 0.93, 0.20, 0.10),
+    Tissue("hemosiderin", 1100.0, 30.0, 6.0, 0.55, 0.20, 0.15),
+    Tissue("dura", 900.0, 32.0, 18.0, 0.58, 0.08, 0.06),
 )
 TISSUE_NAMES: tuple[str, ...] = tuple(tissue.name for tissue in TISSUES)
 TISSUE_INDEX: dict[str, int] = {name: index for index, name in enumerate(TISSUE_NAMES)}
@@ -108,6 +107,15 @@ BRAIN_LABELS: tuple[int, ...] = (
     *(41, 42, 43, 44, 46, 47, 49, 50, 51, 52, 53, 54, 57, 58, 60, 62, 63, 72, 77, 85, 163, 164),
 )
 """Labels inside the pia, ventricles included; subarachnoid fluid (24) is outside."""
+
+
+def field_factors(field_strength: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Factors of T1, T2 and T2* of all tissues from 3 T to another field strength [T]: three arrays (tissues,)."""
+    ratio = field_strength / REFERENCE_FIELD
+    watery = np.array([tissue.watery for tissue in TISSUES])
+    t1 = np.where(watery, 1.0, ratio**T1_FIELD_EXPONENT)
+    t2 = np.where(watery, 1.0, max(ratio, 1.0) ** -0.4)
+    return t1, t2, np.full(len(TISSUES), 1 / ratio)
 
 
 def tissue_table(size: int) -> np.ndarray:
