@@ -1,0 +1,183 @@
+"""Run a network over a whole volume, tile by tile, with progress inside each tile.
+
+The volume keeps its own intensities; scaling to network units and back happens here. Background that is exactly zero
+(a stripped volume) stays exactly zero and is not computed.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+import torch
+from scipy import ndimage
+from torch import nn
+
+from ..bundles import Bundle
+from ..errors import ResourceError
+from ..progress import Progress
+from . import memory, precision
+from .tiling import Tile, choose_parts, make_tiles, parts_of_size, scaled
+
+#: Share of the machine's memory that the activations of one tile may take, and its upper limit [bytes].
+MEMORY_SHARE, MEMORY_LIMIT = 0.25, 3_000_000_000
+#: Called with the network and a tile (1, c, k, j, i); returns output channels (n, k * scale, j * scale, i * scale).
+Forward = Callable[[nn.Module, torch.Tensor], torch.Tensor]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How a volume will be computed.
+
+    Args:
+        tiles: the tiles, in order.
+        parts: number of tiles along (k, j, i).
+        bytes_needed: estimated peak memory of the run [bytes].
+    """
+
+    tiles: list[Tile]
+    parts: tuple[int, int, int]
+    bytes_needed: int
+
+
+@lru_cache(maxsize=1)
+def _ready(folder: str, sha256: str, device: torch.device) -> nn.Module:
+    del sha256  # part of the key: an altered bundle is never served from the cache
+    from ..bundles import load_bundle
+
+    network = load_bundle(folder).build_network().requires_grad_(False)
+    return network.to(device=device, memory_format=torch.channels_last_3d)
+
+
+def ready_network(bundle: Bundle, device: torch.device) -> nn.Module:
+    """The bundle's network on the device, in evaluation mode; kept for the next run."""
+    memory.keep_freed_memory()
+    return _ready(str(bundle.folder), bundle.weights_sha256, device)
+
+
+def bytes_per_voxel(network: nn.Module, dtype: torch.dtype) -> int:
+    """Estimated peak memory of the activations for one input voxel [bytes]."""
+    return network.peak_channels * (2 if dtype != torch.float32 else 4) + 3 * 4 * network.scale**3
+
+
+def make_plan(
+    shape: tuple[int, int, int], network: nn.Module, *, dtype: torch.dtype, tile: int, available: int, outputs: int = 1
+) -> Plan:
+    """Cut a volume into tiles that fit into memory.
+
+    Args:
+        shape: input voxels (k, j, i).
+        dtype: number format of the activations.
+        tile: edge of a tile in input voxels, or 0 for the division that computes the least.
+        available: memory of the device [bytes]: total, not free, so that results can be repeated.
+        outputs: output volumes kept.
+
+    Raises ResourceError when the estimate does not fit.
+    """
+    each = bytes_per_voxel(network, dtype)
+    volumes = 4 * int(np.prod(shape)) * (2 + (outputs + 1) * network.scale**3)
+    halo = network.receptive_field_radius
+    budget = min(MEMORY_SHARE * available, MEMORY_LIMIT)
+    try:
+        parts = parts_of_size(shape, tile) if tile else choose_parts(shape, halo, int(budget / each))
+    except ValueError:
+        raise ResourceError(too_little(halo**3 * 8 * each + volumes, available)) from None
+    tiles = make_tiles(shape, parts, halo)
+    needed = max(t.voxels for t in tiles) * each + volumes
+    if needed > 0.9 * available:
+        raise ResourceError(too_little(needed, available))
+    return Plan(tiles, parts, needed)
+
+
+def too_little(needed: int, available: int) -> str:
+    return (
+        f"The run needs about {memory.readable(needed)} of memory but the machine has {memory.readable(available)}. "
+        "Crop the volume to the head or choose a smaller tile."
+    )
+
+
+def device_memory(device: torch.device) -> int:
+    """Total memory of a device [bytes]."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_properties(device).total_memory
+    return memory.total_memory()
+
+
+@torch.inference_mode()
+def run_tiles(
+    network: nn.Module,
+    voxels: np.ndarray,
+    plan: Plan,
+    *,
+    device: torch.device,
+    dtype: torch.dtype,
+    forward: Forward,
+    outputs: int,
+    progress: Progress,
+) -> np.ndarray:
+    """Output channels (outputs, k * scale, j * scale, i * scale) in float32 for voxels (k, j, i) in network units."""
+    scale = network.scale
+    result = np.zeros((outputs, *(n * scale for n in voxels.shape)), dtype=np.float32)
+    signal = ndimage.binary_dilation(voxels != 0, np.ones((3, 3, 3)))
+    tiles = [t for t in plan.tiles if signal[t.write].any()]
+    counter = Counter(tiles, progress)
+    with counter.watching(network), precision.autocast(device, dtype):
+        for tile in tiles:
+            block = torch.from_numpy(voxels[tile.read])[None, None].to(device)
+            block = block.contiguous(memory_format=torch.channels_last_3d)
+            kept = forward(network, block)[(slice(None), *scaled(tile.keep, scale))]
+            result[(slice(None), *scaled(tile.write, scale))] = kept.float().cpu().numpy()
+            counter.finish_tile()
+    for axis in range(3):
+        signal = signal.repeat(scale, axis=axis)
+    result *= signal
+    return result
+
+
+class Counter:
+    """Turns the layers of the network into progress, weighted by the size of each tile."""
+
+    def __init__(self, tiles: list[Tile], progress: Progress) -> None:
+        self.sizes = [t.voxels for t in tiles]
+        self.progress = progress
+        self.layers = self.layer = self.tile = 0
+
+    @contextmanager
+    def watching(self, network: nn.Module) -> Iterator[None]:
+        """Count the convolutions of `network` while it runs."""
+        watched = [m for m in network.modules() if isinstance(m, nn.Conv3d)]
+        self.layers = len(watched)
+        hooks = [m.register_forward_hook(self._count) for m in watched]
+        try:
+            yield
+        finally:
+            for hook in hooks:
+                hook.remove()
+
+    def _count(self, *_: Any) -> None:
+        self.layer += 1
+        self.report(min(1.0, self.layer / self.layers))
+
+    def finish_tile(self) -> None:
+        self.tile, self.layer = self.tile + 1, 0
+        if self.tile < len(self.sizes):
+            self.report(0.0)
+
+    def report(self, part: float) -> None:
+        done = sum(self.sizes[: self.tile]) + part * self.sizes[self.tile]
+        self.progress(done / sum(self.sizes), f"Tile {self.tile + 1} of {len(self.sizes)}")
+
+
+class Stopwatch:
+    """Seconds and peak memory of a run, for its measurements."""
+
+    def __init__(self) -> None:
+        self.started = time.perf_counter()
+
+    def facts(self) -> dict[str, float]:
+        return {"seconds": round(time.perf_counter() - self.started, 3), "peak_memory_bytes": memory.peak_memory()}

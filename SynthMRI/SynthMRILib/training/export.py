@@ -1,0 +1,157 @@
+"""Turn a trained network into a bundle: float16 weights, metadata and a model card filled from the run."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import save
+from torch import nn
+
+from .. import INTENDED_USE, __version__
+from ..bundles import CARD, FORMAT, METADATA, WEIGHTS
+from ..errors import InputError
+from ..provenance import package_versions
+
+ATTRIBUTION = """\
+- Lesjak et al., Neuroinformatics 2017, doi 10.1007/s12021-017-9348-7, processed copies of open_ms_data, CC-BY.
+- Lesjak et al., longitudinal multiple-sclerosis set of the same laboratory, CC-BY.
+- Label maps: Billot et al., SynthSeg, Apache-2.0.
+"""
+
+
+@dataclass(frozen=True)
+class BundleDescription:
+    """What a bundle says of itself.
+
+    Args:
+        title: name shown in panels.
+        task: task it is made for.
+        description: one or two sentences for a radiologist.
+        network_name: name in `bundles.NETWORKS`; network_arguments: its arguments, numbers only.
+        expects: contrasts and spacings it was trained for.
+        training: facts of the training run (steps, seconds, data, simulation ranges).
+        validation: figures on held-out data.
+        limits: what it cannot do, one sentence each.
+        experimental: True when it missed its floor.
+    """
+
+    title: str
+    task: str
+    description: str
+    network_name: str
+    network_arguments: dict[str, float]
+    expects: dict[str, Any]
+    training: dict[str, Any]
+    validation: dict[str, Any]
+    limits: list[str] = field(default_factory=list)
+    experimental: bool = False
+
+
+def write_bundle(folder: Path, network: nn.Module, description: BundleDescription) -> Path:
+    """Write a bundle to a new folder. Raises InputError when the folder is there already."""
+    if folder.exists():
+        raise InputError(f"The folder '{folder.name}' exists already. Choose another name or remove it.")
+    weights = save({name: tensor.detach().half().contiguous() for name, tensor in network.state_dict().items()})
+    sha256 = hashlib.sha256(weights).hexdigest()
+    contents = {
+        WEIGHTS: weights,
+        METADATA: json.dumps(metadata(network, description, sha256), indent=2).encode(),
+        CARD: card(network, description, sha256).encode(),
+        "LICENSE": b"Weights: Apache-2.0. Training data: see the attribution in docs/README.md.\n",
+    }
+    for name, data in contents.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(data)
+    return folder
+
+
+def metadata(network: nn.Module, description: BundleDescription, sha256: str) -> dict[str, Any]:
+    """Contents of metadata.json: the MONAI Bundle's fields and the `synthmri` section."""
+    versions = package_versions()
+    return {
+        "version": "0.1.0",
+        "name": description.title,
+        "task": description.task,
+        "description": description.description,
+        "authors": "The SynthMRI contributors",
+        "copyright": "Apache-2.0",
+        "intended_use": INTENDED_USE,
+        "data_source": "See docs/README.md",
+        "monai_version": versions.get("monai", ""),
+        "pytorch_version": torch.__version__,
+        "numpy_version": versions.get("numpy", ""),
+        "required_packages_version": {"safetensors": "0.4"},
+        "network_data_format": {"inputs": {"input": data_format(1)}, "outputs": {"pred": data_format(2)}},
+        "synthmri": {
+            "format": FORMAT,
+            "task": description.task,
+            "inputs": ["input"],
+            "network": {"name": description.network_name, "arguments": description.network_arguments},
+            "sha256": sha256,
+            "halo": network.receptive_field_radius,
+            "scale": network.scale,
+            "intensity": {"kind": "percentile", "percentile": 99.5},
+            "expects": description.expects,
+            "calibration": None,
+            "training": description.training,
+            "validation": description.validation,
+            "experimental": description.experimental,
+        },
+    }
+
+
+def data_format(channels: int) -> dict[str, Any]:
+    """One entry of the MONAI Bundle's `network_data_format`."""
+    return {
+        "type": "image",
+        "format": "magnitude",
+        "modality": "MR",
+        "num_channels": channels,
+        "spatial_shape": ["*", "*", "*"],
+        "dtype": "float32",
+        "value_range": [0, 1],
+        "is_patch_data": True,
+        "channel_def": {"0": "mean", "1": "log-variance"} if channels == 2 else {"0": "volume"},
+    }
+
+
+def card(network: nn.Module, description: BundleDescription, sha256: str) -> str:
+    """The model card, in Markdown."""
+    parameters = sum(p.numel() for p in network.parameters())
+    return f"""# {description.title}
+
+{INTENDED_USE}
+
+{description.description}
+
+| | |
+|---|---|
+| task | {description.task} |
+| network | {description.network_name}, {parameters:,} parameters |
+| receptive field radius | {network.receptive_field_radius} input voxels |
+| weights | float16 safetensors, SHA-256 `{sha256}` |
+| made | {datetime.now(UTC):%Y-%m-%d}, SynthMRI {__version__} |
+| experimental | {"yes" if description.experimental else "no"} |
+
+## What it expects
+{table(description.expects)}
+## How it was trained
+{table(description.training)}
+## Validation (held-out subjects; gain in PSNR over cubic B-spline unless stated)
+{table(description.validation)}
+## Limits
+{"".join(f"- {limit}{chr(10)}" for limit in description.limits)}
+## Data and licenses
+{ATTRIBUTION}"""
+
+
+def table(values: dict[str, Any]) -> str:
+    """A two-column Markdown table."""
+    rows = "".join(f"| {name} | {value} |\n" for name, value in values.items())
+    return f"| | |\n|---|---|\n{rows}"

@@ -1,0 +1,86 @@
+"""Fill a packed cache from a data folder, within the split by subject.
+
+The split (see `SPLIT`) is by subject, never by patch. Real volumes are stored as they are; each label map is turned
+into several simulated heads, some of them stripped to the brain.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+
+from ..errors import InputError
+from ..volume_io import read_volume
+from .cache import Entry, prepared, write_cache
+
+SPLIT = {
+    "train": {"real": ("patient07", "longitudinal01"), "heads": range(1, 13)},
+    "validate": {"real": ("longitudinal03",), "heads": range(13, 16)},
+    "test": {"real": ("patient19", "longitudinal04", "longitudinal20"), "heads": range(16, 18)},
+}
+CONTRASTS = {"T1": "t1w", "T1W": "t1w", "T2": "t2w", "T2W": "t2w", "FLAIR": "flair", "T1POST": "t1w-contrast-enhanced"}
+SIMULATED = ("t1w", "t2w", "flair", "t1w-contrast-enhanced", "random")
+STRIPPED_SHARE = 0.4
+
+Packed = tuple[Entry, np.ndarray]
+
+
+def pack(
+    data: Path, output: Path, *, part: str, heads_per_map: int, seed: int, report: Callable[[str], None]
+) -> list[Entry]:
+    """Write the cache of one part of the split.
+
+    Args:
+        data: folder with `ms_cross_sectional`, `ms_longitudinal` and `label_maps`.
+        output: safetensors file to write.
+        part: "train" or "validate"; the test part is never packed.
+        heads_per_map: simulated volumes made from each label map.
+        seed: seed of the simulation.
+        report: told of every volume as it is packed.
+    """
+    if part not in ("train", "validate"):
+        raise InputError(f"Part '{part}' cannot be packed for training; choose 'train' or 'validate'.")
+    volumes: list[Packed] = []
+    for entry, voxels in [*real_volumes(data, part), *simulated_volumes(data, part, heads_per_map, seed)]:
+        volumes.append((entry, prepared(voxels)))
+        report(f"{entry.subject} {entry.contrast}{' stripped' if entry.stripped else ''} {volumes[-1][1].shape}")
+    if not volumes:
+        raise InputError(f"No training data was found in '{data.name}'.")
+    write_cache(output, volumes)
+    return [entry for entry, _ in volumes]
+
+
+def real_volumes(data: Path, part: str) -> Iterator[Packed]:
+    """Acquired volumes of the part's subjects."""
+    for subject in SPLIT[part]["real"]:
+        number = subject[-2:]
+        longitudinal = subject.startswith("longitudinal")
+        folder = data / ("ms_longitudinal" if longitudinal else "ms_cross_sectional") / f"patient{number}"
+        for path in sorted(folder.glob("*.nii.gz")):
+            name = re.sub(r"^study\d_", "", path.name.removesuffix(".nii.gz"))
+            if name in CONTRASTS:
+                entry = Entry(subject, CONTRASTS[name], "real", stripped=not longitudinal)
+                yield entry, np.maximum(read_volume(path).voxels, 0)
+
+
+def simulated_volumes(data: Path, part: str, heads_per_map: int, seed: int) -> Iterator[Packed]:
+    """Simulated heads; contrasts take turns, so that every contrast is made from every part of the maps."""
+    from ..simulation.heads import simulate_head, strip
+
+    for number in SPLIT[part]["heads"]:
+        path = data / "label_maps" / f"head_{number:02d}.nii.gz"
+        if not path.is_file():
+            continue
+        labels = read_volume(path).voxels.astype(np.int16)
+        for n in range(heads_per_map):
+            rng = np.random.default_rng([seed, number, n])
+            contrast = SIMULATED[(number + n) % len(SIMULATED)]
+            head = simulate_head(labels, rng, contrast=contrast)
+            stripped = bool(rng.random() < STRIPPED_SHARE)
+            yield (
+                Entry(f"head_{number:02d}", contrast, "simulated", stripped),
+                strip(head, labels) if stripped else head,
+            )
