@@ -98,7 +98,7 @@ def test_a_ramp_stays_a_ramp(kind):
 
 @pytest.mark.parametrize(("kind", "theirs"), [("trilinear", sitk.sitkLinear), ("bspline", sitk.sitkBSpline3)])
 def test_noise_is_interpolated_as_simpleitk_does_it(kind, theirs):
-    voxels = np.random.default_rng(6).random(SHAPE).astype(np.float32)
+    voxels = np.random.default_rng(6).normal(size=SHAPE).astype(np.float32)
     image = sitk.GetImageFromArray(voxels)
     target = sitk.Image([2 * n for n in SHAPE[::-1]], sitk.sitkFloat32)
     target.SetSpacing((0.5, 0.5, 0.5))
@@ -122,6 +122,15 @@ def test_a_volume_turned_round_gives_the_result_turned_round(kind):
     there = upsample(Volume(voxels, grid), 2, kind).voxels
     back = upsample(Volume(voxels[::-1, ::-1, ::-1], grid), 2, kind).voxels[::-1, ::-1, ::-1]
     assert np.abs(there - back).max() < 1e-6
+
+
+@pytest.mark.parametrize("kind", BASELINES)
+def test_overshoot_goes_below_zero_only_where_the_input_does(kind):
+    voxels = np.zeros((12, 12, 12))
+    voxels[4:8, 4:8, 4:8] = 1.0
+    grid = Grid.from_spacing(voxels.shape, (1, 1, 1))
+    assert upsample(Volume(voxels, grid), 2, kind).voxels.min() == 0.0
+    assert upsample(Volume(voxels - 0.5, grid), 2, kind).voxels.min() <= -0.5
 
 
 def test_a_slice_of_one_voxel_is_repeated():

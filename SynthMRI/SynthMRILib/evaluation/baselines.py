@@ -33,7 +33,8 @@ def upsample(volume: Volume, factor: int, kind: str) -> Volume:
 
     Args:
         factor: fine voxels per coarse voxel along every axis, 1 or more.
-        kind: "trilinear", "bspline" or "sinc". The latter two may overshoot beside edges, also below zero.
+        kind: "trilinear", "bspline" or "sinc". The latter two overshoot beside edges; where the input is nowhere below
+            zero, as a magnitude is, neither is the result.
 
     Raises:
         InputError: unknown kind or factor.
@@ -47,6 +48,8 @@ def upsample(volume: Volume, factor: int, kind: str) -> Volume:
         if kind == "bspline":
             voxels = ndimage.spline_filter1d(voxels, order=3, axis=axis, output=np.float32, mode="reflect")
         voxels = _interleaved(voxels, axis, int(factor), _WEIGHTS[kind])
+    if volume.voxels.min() >= 0:
+        np.maximum(voxels, 0, out=voxels)
     return volume.with_voxels(voxels, volume.grid.upsampled(int(factor)))
 
 
