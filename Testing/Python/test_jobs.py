@@ -1,5 +1,6 @@
 """Jobs that go well: what comes back, what is told meanwhile, what stays warm. Always with a real child process."""
 
+import itertools
 import os
 import subprocess
 import sys
@@ -18,7 +19,6 @@ from job_support.running import (
     volume_of_ones,
     wait_until,
 )
-
 from SynthMRILib.errors import JobError
 from SynthMRILib.jobs import protocol
 from SynthMRILib.jobs.job import FinishedEvent, LogEvent, ProgressEvent
@@ -109,7 +109,7 @@ def test_a_long_silent_step_still_shows_life_every_three_seconds(client):
     job.on_progress = lambda event: seen.append((time.monotonic(), event.elapsed))
     job.wait(60)
     seen.append((time.monotonic(), seen[-1][1]))
-    assert max(later - earlier for (earlier, _), (later, _) in zip(seen, seen[1:])) < 3
+    assert max(later - earlier for (earlier, _), (later, _) in itertools.pairwise(seen)) < 3
     assert seen[-1][1] > 3
 
 
@@ -168,7 +168,7 @@ def test_waiting_can_time_out_without_harm_to_the_job(client):
 
 def test_a_callback_that_fails_loses_no_event(client):
     job = submit(client, "add_one")
-    job.on_progress = lambda event: 1 / 0
+    job.on_progress = lambda _event: 1 / 0
     with pytest.raises(ZeroDivisionError):
         job.wait(60)
     job.on_progress = None

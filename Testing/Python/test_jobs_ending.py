@@ -17,7 +17,6 @@ from job_support.running import (
     volume_of_ones,
     wait_until,
 )
-
 from SynthMRILib.errors import Cancelled
 from SynthMRILib.jobs.folders import LOCK_NAME, PREFIX, JobFolder, remove_abandoned
 from SynthMRILib.jobs.job import FinishedEvent

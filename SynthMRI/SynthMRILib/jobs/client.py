@@ -237,8 +237,8 @@ class JobClient:
         if message["problem"] is not None:
             error = failures.error_of_launch(message["problem"], self._python)
         else:
-            last_line = self._current.log[-1] if self._current is not None and self._current.log else ""
-            error = failures.error_of_exit(message["code"], started=child.greeted, last_line=last_line)
+            log = self._current.log if self._current is not None else ()
+            error = failures.error_of_exit(message["code"], started=child.greeted, log=log)
         self._fail(error)
 
     def _warm_up(self) -> None:

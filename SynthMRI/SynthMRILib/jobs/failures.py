@@ -8,6 +8,7 @@ from __future__ import annotations
 import errno
 import signal
 import traceback
+from collections.abc import Sequence
 
 from .. import errors
 from ..errors import InputError, JobError, ResourceError, SynthMRIError
@@ -26,6 +27,11 @@ _ACCELERATOR_TEXTS = ("cuda", "cublas", "mps backend", "hip ", "xpu")
 _DISK_FULL = {errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC)}
 #: What Windows gives as the exit code of a crashed process: an NTSTATUS of severity "error".
 _WINDOWS_CRASH = 0xC0000000
+_SIGKILL = 9
+#: How Python's fault handler begins when the process crashes (it cannot when the process is killed), and what
+#: PythonSlicer prints as the parent of a process that crashed or was killed; its own exit code is then always 1.
+_CRASH_LINES = ("Fatal Python error: ", "Windows fatal exception: ")
+_LAUNCHER_CRASH = "exit abnormally"
 
 OUT_OF_MEMORY = "The computer ran out of memory: choose a smaller tile or close other programs, then run again."
 OUT_OF_ACCELERATOR_MEMORY = "The graphics card ran out of memory: choose a smaller tile or the CPU, then run again."
@@ -95,27 +101,29 @@ def error_of_launch(error: BaseException, python: str) -> SynthMRIError:
     )
 
 
-def error_of_exit(code: int, *, started: bool, last_line: str) -> SynthMRIError:
+def error_of_exit(code: int, *, started: bool, log: Sequence[str]) -> SynthMRIError:
     """What the end of the child means when nobody asked for it.
 
     Args:
         code: its exit code as `subprocess` gives it (negative: ended by that signal).
         started: whether it had said hello.
-        last_line: last line of its log, "" for none.
+        log: what it printed.
     """
-    if code == -getattr(signal, "SIGKILL", 9):
+    crash = _crash_name(code, log)
+    if not crash and _was_killed(code, log):
         return ResourceError(
             "The computing process was stopped from outside, most likely by the system because memory ran out: "
             "choose a smaller tile or close other programs, then run again."
         )
     if not started:
+        reason = f": {log[-1]}" if log else ""
         return JobError(
-            f"The computing process could not start (exit code {code}{': ' if last_line else ''}{last_line}): "
+            f"The computing process could not start (exit code {code}{reason}): "
             "check the Python interpreter and install SynthMRI's requirements in it."
         )
-    if code < 0 or code >= _WINDOWS_CRASH:
+    if crash:
         return JobError(
-            f"The computing process crashed ({_crash_name(code)}): run again, with device 'cpu' if it happens twice, "
+            f"The computing process crashed ({crash}): run again, with device 'cpu' if it happens twice, "
             "and report it with the log."
         )
     return JobError(
@@ -142,13 +150,18 @@ def error_of_version(theirs: str, ours: str) -> SynthMRIError:
     )
 
 
-def _crash_name(code: int) -> str:
-    if code >= 0:
+def _crash_name(code: int, log: Sequence[str]) -> str:
+    """What crashed the process, "" when it did not crash. The log knows it even if a launcher hides the code."""
+    for line in log:
+        if line.startswith(_CRASH_LINES):
+            return line.partition(": ")[2]
+    if code >= _WINDOWS_CRASH:
         return f"0x{code:08X}"
-    try:
-        return signal.Signals(-code).name
-    except ValueError:
-        return f"signal {-code}"
+    return signal.Signals(-code).name if code < 0 and code != -_SIGKILL else ""
+
+
+def _was_killed(code: int, log: Sequence[str]) -> bool:
+    return code in (-_SIGKILL, 128 + _SIGKILL) or (bool(log) and _LAUNCHER_CRASH in log[-1])
 
 
 def _one_line(error: BaseException) -> str:

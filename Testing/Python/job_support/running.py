@@ -8,7 +8,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-
 from SynthMRILib.jobs.child import launch_process
 from SynthMRILib.jobs.client import JobClient
 from SynthMRILib.jobs.folders import PREFIX

@@ -3,7 +3,6 @@
 import sys
 
 import behaviour
-
 from SynthMRILib import tasks
 from SynthMRILib.jobs import worker
 
