@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from SynthMRILib.cli import sentence
+from SynthMRILib.commands.common import ConsoleProgress
 from SynthMRILib.commands.evaluate import add_task_options, check_task_options, chosen_bundles, options_in_words
 from SynthMRILib.errors import InputError, SynthMRIError
 from SynthMRILib.evaluation import records
@@ -73,6 +74,7 @@ def measure(subject: str, files: dict[str, Path], arguments: argparse.Namespace,
             degradations=arguments.degrade,
             bundles=bundles,
             parameters={name: getattr(arguments, name) for name in ("device", "precision", "tile")},
+            progress=ConsoleProgress(),
         )
         records.append_opening(
             arguments.documentation / records.TABLE.name, subject=f"{subject}/{contrast}", commit=commit, record=record

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+from ..bundles import Bundle, find_bundles, load_bundle
 from ..errors import InputError
 from ..evaluation.degrade import DEGRADATIONS
-
-if TYPE_CHECKING:
-    from ..bundles import Bundle
+from .common import ConsoleProgress, check_output, print_json
 
 
 def add_parser(subparsers: argparse._SubParsersAction) -> None:
@@ -58,7 +55,8 @@ def run_super_resolution(arguments: argparse.Namespace) -> int:
     from ..volume_io import read_volume
 
     check_task_options(arguments)
-    check_output(arguments.output, overwrite=arguments.overwrite)
+    if arguments.output:
+        check_output(arguments.output, overwrite=arguments.overwrite)
     checkout = records.find_checkout(Path.cwd()) if arguments.record else None
     bundles = chosen_bundles(arguments.bundle)
     record = evaluate(
@@ -67,6 +65,7 @@ def run_super_resolution(arguments: argparse.Namespace) -> int:
         degradations=arguments.degrade,
         bundles=bundles,
         parameters={name: getattr(arguments, name) for name in ("device", "precision", "tile")},
+        progress=ConsoleProgress(),
     )
     record["command"] = command_line(arguments, bundles)
     if checkout:
@@ -74,8 +73,10 @@ def run_super_resolution(arguments: argparse.Namespace) -> int:
         records.append_opening(checkout / records.TABLE, subject=arguments.record, commit=commit, record=record)
     if arguments.output:
         records.write_record(arguments.output, record)
-    text = json.dumps(record, indent=2, sort_keys=True, allow_nan=False) if arguments.json else as_table(record)
-    sys.stdout.write(text + "\n")
+    if arguments.json:
+        print_json(record)
+    else:
+        sys.stdout.write(as_table(record) + "\n")
     return 0
 
 
@@ -89,18 +90,8 @@ def check_task_options(arguments: argparse.Namespace) -> None:
     arguments.degrade = list(dict.fromkeys(arguments.degrade or DEGRADATIONS))
 
 
-def check_output(path: Path | None, *, overwrite: bool) -> None:
-    """Raises InputError for what would otherwise be found only after minutes of work."""
-    if path and not path.parent.is_dir():
-        raise InputError(f"The folder for the output '{path.name}' does not exist. Create it first.")
-    if path and path.exists() and not overwrite:
-        raise InputError(f"'{path.name}' exists already. Choose another name or add --overwrite.")
-
-
 def chosen_bundles(named: list[str] | None) -> list[Bundle]:
     """The bundles named, each once, or all there are for the task."""
-    from ..bundles import find_bundles, load_bundle
-
     if named is None:
         return find_bundles("super-resolution")
     return list({bundle.name: bundle for bundle in map(load_bundle, named)}.values())

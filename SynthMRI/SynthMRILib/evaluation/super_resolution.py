@@ -65,6 +65,7 @@ def evaluate(
         for row, estimate in estimates(coarse, bundles, chosen, part):
             scores = metrics.all_metrics(target.voxels, on_grid_of(target, estimate, row), mask=inside, peak=peak)
             rows.append({"degradation": kind, **row, **{name: finite(value) for name, value in scores.items()}})
+    progress(1.0, "Done")
     return {
         **shared_facts(degradations, bundles, parameters or {}),
         "reference": {**volume_facts(reference), "evaluated_shape_kji": list(target.shape)},
