@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from html import escape
 from pathlib import Path
-from typing import Any
 
 from .. import INTENDED_USE
 from ..evaluation.metrics import MASK_RULE, METRICS, RANGE_RULE
+from ..evaluation.report import figure, titled
 
 STYLE = """
 body { font: 16px/1.5 system-ui, sans-serif; max-width: 1100px; margin: 2em auto; padding: 0 1em; color: #1b1b1b; }
@@ -70,14 +70,13 @@ def _figure(name: str, caption: str) -> str:
 
 
 def _table(figures: Mapping[str, Mapping[str, float]]) -> str:
-    header = "".join(f"<th>{escape(_heading(METRICS[name]))}</th>" for name in next(iter(figures.values())))
+    arrows = {name: "↑" if metric.higher_is_better else "↓" for name, metric in METRICS.items()}
+    names = next(iter(figures.values()))
+    header = "".join(f"<th>{escape(titled(name))} {arrows[name]}</th>" for name in names)
     rows = (
-        f"<tr><td>{escape(method)}</td>" + "".join(f"<td>{value:.4g}</td>" for value in values.values()) + "</tr>"
+        f"<tr><td>{escape(method)}</td>"
+        + "".join(f"<td>{figure(v, name)}</td>" for name, v in values.items())
+        + "</tr>"
         for method, values in figures.items()
     )
     return f"<table><tr><th></th>{header}</tr>\n" + "\n".join(rows) + "</table>"
-
-
-def _heading(metric: Any) -> str:
-    unit = f" [{metric.unit}]" if metric.unit else ""
-    return f"{metric.title}{unit} {'↑' if metric.higher_is_better else '↓'}"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .. import INTENDED_USE
-from ..bundles import best_bundle, load_bundle
+from ..bundles import Bundle, best_bundle
 from ..errors import BundleError, InputError
 from ..evaluation.baselines import upsample
 from ..evaluation.metrics import all_metrics, data_range
@@ -26,7 +25,6 @@ from .scan import FACTOR, NOISE, TEMPLATE_NAME, TEMPLATE_NOTICE, load_template, 
 from .scene import BLUE_WHITE_RED, SceneVolume, write_scene
 
 if TYPE_CHECKING:
-    from ..bundles import Bundle
     from ..tasks.base import TaskResult
 
 TASK = "super-resolution"
@@ -49,6 +47,7 @@ class Comparison:
         difference: after minus the trilinear interpolation of before, which is what Slicer shows of a coarse volume.
         method: name of what made `after`, for people.
         result: what the task gave back.
+        seconds: how long the task took.
     """
 
     reference: Volume
@@ -57,25 +56,25 @@ class Comparison:
     difference: Volume
     method: str
     result: TaskResult
+    seconds: float
 
 
 def run_demo(
     output: Path,
     *,
     template: Path | None = None,
-    bundle: str | None = None,
+    bundle: Bundle | None = None,
+    parameters: dict[str, Any] | None = None,
     overwrite: bool = False,
-    seed: int = 0,
     progress: Progress = no_progress,
-    clock: Callable[[], float] = time.monotonic,
 ) -> dict[str, Any]:
     """Write volumes, scene, pictures, page and record into the folder `output`; return the record.
 
     Args:
         template: a sharp, noise-free volume to use instead of the ICBM template.
-        bundle: name or folder of a bundle; by default the best one shipped, or B-spline without one.
+        bundle: by default the best one installed, or B-spline interpolation when there is none.
+        parameters: parameters of the task (device, precision, tile, seed; the seed is also that of the noise).
         overwrite: write into a folder that holds something.
-        seed: seed of the simulated noise.
         progress: told how far the enhancement is.
 
     Raises:
@@ -83,50 +82,50 @@ def run_demo(
     """
     if output.is_dir() and any(output.iterdir()) and not overwrite:
         raise InputError(f"The folder '{output.name}' is not empty. Choose another or add --overwrite.")
-    started = clock()
+    started = time.monotonic()
     reference = trimmed(load_template() if template is None else read_volume(template))
-    comparison = compare(reference, chosen_bundle(bundle), seed=seed, progress=progress)
-    enhanced = clock()
-    output.mkdir(parents=True, exist_ok=True)
-    figures = _figures(comparison)
+    comparison = compare(reference, bundle or best_or_none(), parameters or {}, progress)
     record = {
         "source": TEMPLATE_NAME if template is None else "a volume named by the user",
-        "simulation": {"factor": FACTOR, "noise": NOISE, "seed": seed, "degradation": "kspace"},
+        "simulation": {"factor": FACTOR, "noise": NOISE, "degradation": "kspace"},
         "method": comparison.method,
-        "figures": figures,
+        "figures": figures_of(comparison),
         "provenance": comparison.result.provenance,
     }
+    output.mkdir(parents=True, exist_ok=True)
     _write_volumes(output, comparison)
     _write_scene(output / SCENE, comparison)
-    pictures = _draw(output, comparison)
     write_page(
         output / PAGE,
         paragraphs=_paragraphs(record, comparison),
-        pictures=pictures,
-        figures=figures,
+        pictures=_draw(output, comparison),
+        figures=record["figures"],
         notices=[TEMPLATE_NOTICE] if template is None else [],
     )
-    record["seconds"] = {"enhancement": round(enhanced - started, 1), "total": round(clock() - started, 1)}
+    record["seconds"] = {"enhancement": comparison.seconds, "total": round(time.monotonic() - started, 1)}
     (output / RECORD).write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
     return record
 
 
-def chosen_bundle(name: str | None) -> Bundle | None:
-    """The named bundle, else the best one installed, else None."""
-    if name is not None:
-        return load_bundle(name)
+def best_or_none() -> Bundle | None:
+    """The best bundle installed, None when there is none."""
     try:
         return best_bundle(TASK)
     except BundleError:
         return None
 
 
-def compare(reference: Volume, bundle: Bundle | None, *, seed: int, progress: Progress = no_progress) -> Comparison:
+def compare(
+    reference: Volume, bundle: Bundle | None, values: dict[str, Any], progress: Progress = no_progress
+) -> Comparison:
     """Simulate a scan of the reference and enhance it with the bundle, or by B-spline without one."""
-    before = simulate_scan(reference, seed=seed)
     task = get_task(TASK)
-    parameters = task.parameters_class(factor=FACTOR, method="network" if bundle else "bspline", seed=seed)
+    method = "network" if bundle else "bspline"
+    parameters = task.parameters_class.from_dict({**values, "factor": FACTOR, "method": method})
+    before = simulate_scan(reference, seed=parameters.seed)
+    started = time.monotonic()
     result = task.run({"input": before}, bundle, parameters, progress)
+    seconds = round(time.monotonic() - started, 1)
     after = result.outputs["output"]
     shown = upsample(before, FACTOR, "trilinear")
     return Comparison(
@@ -136,10 +135,11 @@ def compare(reference: Volume, bundle: Bundle | None, *, seed: int, progress: Pr
         difference=after.with_voxels(after.voxels - shown.voxels),
         method=bundle.title if bundle else "B-spline interpolation",
         result=result,
+        seconds=seconds,
     )
 
 
-def _figures(comparison: Comparison) -> dict[str, dict[str, float]]:
+def figures_of(comparison: Comparison) -> dict[str, dict[str, float]]:
     """Figures of quality against the reference, by method."""
     estimates = {
         "Trilinear interpolation": upsample(comparison.before, FACTOR, "trilinear"),
@@ -183,12 +183,17 @@ def _draw(output: Path, comparison: Comparison) -> dict[str, str]:
     ]
     center = _center(comparison.reference.grid)
     right, anterior, superior = _box_in_ras(comparison.reference.grid)
-    sizes = {"Axial": (right, anterior), "Coronal": (right, superior), "Sagittal": (anterior, superior)}
+    beside_midline = (center[0] + right / 8, *center[1:])
+    slices = {
+        "Axial": (center, (right, anterior)),
+        "Coronal": (center, (right, superior)),
+        "Sagittal": (beside_midline, (anterior, superior)),
+    }
     captions = {}
-    for orientation, size in sizes.items():
+    for orientation, (middle, size) in slices.items():
         name = f"{orientation.lower()}.png"
-        draw_columns(output / name, panels, orientation, center, size)
-        captions[name] = f"{orientation} slice: {', '.join(panel.title.lower() for panel in panels)}."
+        draw_columns(output / name, panels, orientation, middle, size)
+        captions[name] = f"{orientation} slice: before, after, difference and reference."
     aside = (center[0] - right / 5, center[1] + anterior / 5, center[2])
     draw_columns(output / DETAIL, panels, "Axial", aside, (DETAIL_SIZE, DETAIL_SIZE), pixel=DETAIL_SIZE / 256)
     captions[DETAIL] = f"Detail of the axial slice, {DETAIL_SIZE:g} mm across."
@@ -211,9 +216,10 @@ def _paragraphs(record: dict[str, Any], comparison: Comparison) -> list[str]:
             "The template is an average of many brains: it is smoother and has less noise than any patient's scan, its "
             "cortex is blurred and it has no lesions. Expect other results in patients."
         )
+    share = _largest_difference(comparison) / data_range(comparison.reference.voxels)
     paragraphs.append(
         "Difference: after minus the trilinear interpolation of before, which is what a viewer shows of a coarse "
-        "volume; red was made brighter, blue darker."
+        f"volume; red was made brighter, blue darker. Full color stands for {share:.1%} of the reference intensity."
     )
     return paragraphs
 

@@ -2,9 +2,6 @@
 
 Reference: the ICBM 2009a nonlinear asymmetric T1w template, brain only, 1 mm, as it comes inside nilearn (nothing is
 downloaded), or any volume the user names. Its source: Fonov et al., NeuroImage 54 (2011), 313-327.
-
-Noise: the magnitude of a complex signal with independent Gaussian noise in both channels has a Rice distribution
-(Gudbjartsson and Patz, Magn Reson Med 34 (1995), 910-914).
 """
 
 from __future__ import annotations
@@ -15,6 +12,7 @@ from ..errors import InputError
 from ..evaluation.degrade import degrade
 from ..evaluation.metrics import quality_mask
 from ..intensity import reference_intensity
+from ..simulation.noise import magnitude_noise
 from ..volume import Grid, Volume
 
 FACTOR = 2
@@ -23,7 +21,7 @@ NOISE = 0.02
 #: Air left around the head [voxels].
 MARGIN = 6
 
-TEMPLATE_NAME = "ICBM 2009a T1w template"
+TEMPLATE_NAME = "the ICBM 2009a T1w template"
 TEMPLATE_NOTICE = (
     "ICBM 2009a template: Copyright (C) 1993-2004 Louis Collins, McConnell Brain Imaging Centre, Montreal Neurological "
     "Institute, McGill University. Permission to use, copy, modify, and distribute this software and its documentation "
@@ -65,5 +63,4 @@ def simulate_scan(reference: Volume, *, seed: int, factor: int = FACTOR, noise: 
     """
     coarse = degrade(reference, "kspace", factor=factor)
     sigma = noise * reference_intensity(reference.voxels)
-    real, imaginary = np.random.default_rng(seed).normal(0.0, sigma, (2, *coarse.shape))
-    return coarse.with_voxels(np.hypot(coarse.voxels + real, imaginary))
+    return coarse.with_voxels(magnitude_noise(coarse.voxels, sigma, rng=np.random.default_rng(seed)))
