@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import ast
 import functools
 import re
@@ -11,6 +12,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
+from SynthMRILib.cli import build_parser
 
 ROOT = Path(__file__).resolve().parents[2]
 MEGABYTE = 1_000_000
@@ -153,6 +155,12 @@ def test_every_link_between_pages_leads_somewhere():
                 f"{name}: {path}" for path in paths if path and not (ROOT / name).parent.joinpath(path).exists()
             ]
     assert not missing
+
+
+def test_the_readme_lists_the_commands_that_there_are():
+    listed = set(re.findall(r"^\| `synthmri ([\w-]+)", (ROOT / "README.md").read_text(encoding="utf-8"), re.MULTILINE))
+    subparsers = next(a for a in build_parser()._actions if isinstance(a, argparse._SubParsersAction))
+    assert listed == set(subparsers.choices)
 
 
 def test_slicer_is_never_asked_to_install_what_it_brings_itself():
