@@ -7,3 +7,6 @@ Importing this package, its tasks, bundles and the parent side of its jobs never
 __version__ = "0.1.0"
 
 INTENDED_USE = "Synthetic volume. Research use only, not for diagnosis."
+
+#: The mark on every synthetic volume: exported headers, corner annotation. Fits the 79 characters NIfTI allows.
+SYNTHETIC_NOTICE = "SYNTHETIC - not for diagnosis"
