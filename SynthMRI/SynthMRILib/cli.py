@@ -6,13 +6,21 @@ import argparse
 import sys
 from collections.abc import Sequence
 from importlib import import_module, util
+from typing import NoReturn
 
 from . import __version__, commands
 from .errors import SynthMRIError
 
 
+class _Parser(argparse.ArgumentParser):
+    """Says what is wrong with the arguments in one line instead of printing the whole usage."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"{self.prog}: {message}. See '{self.prog} --help'.\n")
+
+
 def build_parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="synthmri",
         description="Enhance and synthesise brain MR volumes. Research use only, not for diagnosis.",
     )

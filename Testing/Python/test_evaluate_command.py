@@ -179,6 +179,16 @@ def test_bad_input_ends_with_status_2_and_one_sentence(case, tmp_path, capsys):
     assert sentence in shown.err and len(shown.err.splitlines()) == 1 and shown.out == ""
 
 
+@pytest.mark.parametrize(
+    ("words", "sentence"), [([], "--reference"), (["--reference", "x", "--tile", "big"], "invalid int value: 'big'")]
+)
+def test_wrong_arguments_end_with_status_2_and_one_line_without_the_usage(words, sentence, capsys):
+    with pytest.raises(SystemExit) as stopped:
+        run(*words)
+    error = capsys.readouterr().err
+    assert stopped.value.code == 2 and sentence in error and len(error.splitlines()) == 1
+
+
 def test_a_bundle_of_another_task_is_refused(reference, bundle, capsys):
     path = bundle / "configs" / "metadata.json"
     metadata = json.loads(path.read_text())
