@@ -1,8 +1,8 @@
 """Protocols of brain MR: what a scanner is told, drawn over the range that sites use, and the signal it then gives.
 
-Ranges surround common protocols: MPRAGE TR 2300-2400, TI 900-1000; TSE TR 2600-8000, TE 80-115; DIR with inversion times
-3000/550 (TR 7500), 2550/450 (TR 5500) and, at 1.5 T, 3400/325 (PMC5459288). Inversion times are solved for the nulls of
-nominal tissue and then missed by a few per cent, as on scanners, where T1 and B1+ are never the nominal ones.
+Ranges surround common protocols: MPRAGE TR 2300-2400, TI 900-1000; TSE TR 2600-8000, TE 80-115; DIR with inversion
+times 3000/550 (TR 7500), 2550/450 (TR 5500) and, at 1.5 T, 3400/325 (PMC5459288). Inversion times are solved for the
+nulls of nominal tissue and then missed by a few per cent, as on scanners, where T1 and B1+ are never the nominal ones.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class ProtocolRecord(Record):
         adiabatic: inversion keeps its efficiency over a wide range of B1+.
         gadolinium: contrast agent in blood [mmol/l].
         fat: fraction of the signal of fat that fat saturation leaves.
-        blood: factors on the signal of flowing blood (arteries, veins): voids in spin echoes, inflow in gradient echoes.
+        blood: factors on the signal of flowing blood (arteries, veins): spin-echo voids, gradient-echo inflow.
         intensities: arbitrary signal by tissue, for "random".
     """
 
