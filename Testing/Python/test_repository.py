@@ -176,9 +176,9 @@ def test_slicer_has_or_installs_everything_that_enhancement_imports():
     assert files and not [(file, name) for file, name in imported if name.lower() not in available]
 
 
-def test_the_project_declares_what_its_engine_imports():
+def test_the_project_declares_what_its_engine_imports_and_nothing_else():
     imported = {name.lower() for file in engine_files() for name in imported_packages(file)}
-    assert imported <= declared_by_the_project()
+    assert imported == declared_by_the_project()
 
 
 def test_the_test_requirements_name_what_tests_import():
