@@ -1,0 +1,76 @@
+"""The combo box with the bundles of a task, and the button that unfolds the model card of the selected one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from slicer.i18n import tr as _
+
+from .bundle_choice import AUTOMATIC, bundles_of, card_text, chosen_bundle
+
+if TYPE_CHECKING:
+    from SynthMRILib.bundles import Bundle
+
+
+class BundleSelector:
+    """Shows which bundles there are and tells when another one is selected.
+
+    Args:
+        ui: widgets by name: bundleComboBox, cardButton, cardBrowser.
+        task: name of the task whose bundles are offered.
+        on_selected: called with the name of the bundle that the user selected ("" for automatic).
+    """
+
+    def __init__(self, ui: object, *, task: str, on_selected: Callable[[str], None]) -> None:
+        self._ui = ui
+        self._task = task
+        self._on_selected = on_selected
+        self._filling = False
+        ui.cardBrowser.visible = False
+        ui.bundleComboBox.connect("currentIndexChanged(int)", self._on_index_changed)
+        ui.cardButton.connect("toggled(bool)", self._on_card_toggled)
+
+    def show(self, name: str) -> None:
+        """Offer what is installed now and select `name`, which is kept and said to be missing when it is not there."""
+        bundles = bundles_of(self._task)
+        titles = {AUTOMATIC: _("Automatic") if bundles else _("None is installed")}
+        titles.update({bundle.name: _title(bundle) for bundle in bundles})
+        titles.setdefault(name, _("{name} (not installed)").format(name=name))
+        self._filling = True
+        self._ui.bundleComboBox.clear()
+        for key, title in titles.items():
+            self._ui.bundleComboBox.addItem(title, key)
+        self._ui.bundleComboBox.currentIndex = list(titles).index(name)
+        self._filling = False
+        self._show_card()
+
+    @property
+    def selected(self) -> str:
+        """Name of the selected bundle, "" for automatic."""
+        return self._ui.bundleComboBox.itemData(self._ui.bundleComboBox.currentIndex) or AUTOMATIC
+
+    def _on_index_changed(self, _index: int) -> None:
+        if not self._filling:
+            self._show_card()
+            self._on_selected(self.selected)
+
+    def _on_card_toggled(self, checked: bool) -> None:
+        self._ui.cardBrowser.visible = checked and self._ui.cardButton.enabled
+        self._show_card()
+
+    def _show_card(self) -> None:
+        if self._ui.cardButton.checked:
+            self._ui.cardBrowser.setMarkdown(self._card())
+
+    def _card(self) -> str:
+        from SynthMRILib.errors import BundleError
+
+        try:
+            return card_text(chosen_bundle(self._task, self.selected, {}))
+        except BundleError as error:
+            return str(error)
+
+
+def _title(bundle: Bundle) -> str:
+    return _("{title} (experimental)").format(title=bundle.title) if bundle.experimental else bundle.title

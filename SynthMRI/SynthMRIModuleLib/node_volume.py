@@ -1,0 +1,73 @@
+"""A scalar volume node as a `Volume` of the engine, with exactly the geometry of the node.
+
+The grid is the node's own (IJK to RAS without its parent transform), so that a result placed under the same parent
+transform lies where its source lies, for linear and warping transforms alike.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import slicer
+import vtk
+from slicer.i18n import tr as _
+
+if TYPE_CHECKING:
+    from SynthMRILib.volume import Volume
+
+#: Node classes that derive from the scalar volume node but do not hold one intensity per voxel.
+NOT_INTENSITIES = {
+    "vtkMRMLLabelMapVolumeNode": "a label map",
+    "vtkMRMLVectorVolumeNode": "a color or vector volume",
+    "vtkMRMLTensorVolumeNode": "a tensor volume",
+    "vtkMRMLDiffusionWeightedVolumeNode": "a diffusion-weighted series",
+}
+
+
+def reason_not_usable(node: slicer.vtkMRMLNode | None) -> str:
+    """Why this node cannot be read as a volume, in one sentence; empty when it can."""
+    if node is None:
+        return _("Select an input volume.")
+    name = node.GetName()
+    for class_name, words in NOT_INTENSITIES.items():
+        if node.IsA(class_name):
+            return _("'{name}' is {kind}. Select a scalar MR volume.").format(name=name, kind=words)
+    if not node.IsA("vtkMRMLScalarVolumeNode"):
+        return _("'{name}' is not a volume. Select a scalar MR volume.").format(name=name)
+    image = node.GetImageData()
+    if image is None or image.GetNumberOfPoints() == 0 or image.GetPointData().GetScalars() is None:
+        return _("'{name}' holds no voxels. Load the volume again or select another one.").format(name=name)
+    if image.GetNumberOfScalarComponents() != 1:
+        return _("'{name}' has {count} values per voxel. Select a scalar MR volume.").format(
+            name=name, count=image.GetNumberOfScalarComponents()
+        )
+    return ""
+
+
+def volume_from_node(node: slicer.vtkMRMLScalarVolumeNode) -> Volume:
+    """A copy of the node's voxels (k, j, i) as float32 and its grid; the node is not touched.
+
+    Raises InputError with a sentence when the node is a label map, has several values per voxel, or is empty.
+    """
+    from SynthMRILib.errors import InputError
+    from SynthMRILib.volume import Grid, Volume
+
+    reason = reason_not_usable(node)
+    if reason:
+        raise InputError(reason)
+    voxels = np.array(slicer.util.arrayFromVolume(node), dtype=np.float32)
+    return Volume(voxels, Grid(voxels.shape, ijk_to_ras(node)))
+
+
+def ijk_to_ras(node: slicer.vtkMRMLScalarVolumeNode) -> np.ndarray:
+    """4x4 matrix from voxel index (i, j, k) to RAS [mm] of the node itself, without its parent transform."""
+    matrix = vtk.vtkMatrix4x4()
+    node.GetIJKToRASMatrix(matrix)
+    return slicer.util.arrayFromVTKMatrix(matrix)
+
+
+def write_volume(volume: Volume, node: slicer.vtkMRMLScalarVolumeNode) -> None:
+    """Put the voxels and the grid of `volume` into a node of ours."""
+    node.SetIJKToRASMatrix(slicer.util.vtkMatrixFromArray(volume.grid.ijk_to_ras))
+    slicer.util.updateVolumeFromArray(node, volume.voxels)

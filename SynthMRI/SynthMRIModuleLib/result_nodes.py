@@ -1,0 +1,152 @@
+"""Result volumes in the scene: placed, named, displayed and marked so that nobody mistakes them for acquired ones.
+
+A result says that it is synthetic in its name, in node attributes `SynthMRI.*` (kept by .mrml and .mrb) and in the
+header of the NRRD file it is saved to: its storage node is the NRRD one, because only that writes node attributes.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import slicer
+
+from .node_volume import write_volume
+
+if TYPE_CHECKING:
+    from SynthMRILib.volume import Volume
+
+SYNTHETIC_ATTRIBUTE = "SynthMRI.Synthetic"
+OUTPUT_ATTRIBUTE = "SynthMRI.Output"
+TASK_ATTRIBUTE = "SynthMRI.Task"
+INTENDED_USE_ATTRIBUTE = "SynthMRI.IntendedUse"
+PROVENANCE_ATTRIBUTE = "SynthMRI.Provenance"
+SOURCE_REFERENCE = "SynthMRI.Source"
+
+
+@dataclass(frozen=True)
+class SourceSnapshot:
+    """What is remembered of the input when a run starts, so that later changes to it do not misplace the result.
+
+    Args:
+        node: the input volume.
+        parent_transform: transform the input was under, or None.
+    """
+
+    node: slicer.vtkMRMLScalarVolumeNode
+    parent_transform: slicer.vtkMRMLTransformNode | None
+
+    @classmethod
+    def of(cls, node: slicer.vtkMRMLScalarVolumeNode) -> SourceSnapshot:
+        return cls(node, node.GetParentTransformNode())
+
+    @property
+    def in_scene(self) -> bool:
+        """False once the node was deleted or the scene closed."""
+        return self.node.GetScene() is not None and self.node.GetScene() is slicer.mrmlScene
+
+
+def add_result_node(
+    volume: Volume,
+    *,
+    source: SourceSnapshot,
+    name: str,
+    role: str,
+    task: str,
+    provenance: dict[str, Any],
+) -> slicer.vtkMRMLScalarVolumeNode:
+    """A new volume node beside its source. When anything fails on the way, nothing stays in the scene.
+
+    Args:
+        volume: voxels and grid of the result, in the source's own coordinates.
+        source: the input as it was when the run started.
+        name: wished name; a number is added when it is taken.
+        role: output role of the task, e.g. "output" or "epistemic".
+        task: name of the task that made it.
+        provenance: JSON types only.
+    """
+    scene = slicer.mrmlScene
+    node = scene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", scene.GenerateUniqueName(name))
+    try:
+        _mark(node, role=role, task=task, provenance=provenance)
+        write_volume(volume, node)
+        _follow_source(node, source)
+        _place_beside(node, source.node)
+        _store_with_header(node)
+    except Exception:
+        remove_result_node(node)
+        raise
+    return node
+
+
+def remove_result_node(node: slicer.vtkMRMLScalarVolumeNode) -> None:
+    """Take a result and its display and storage nodes out of the scene."""
+    companions = [node.GetNthDisplayNode(i) for i in range(node.GetNumberOfDisplayNodes())] + [node.GetStorageNode()]
+    for companion in companions:
+        if companion is not None:
+            slicer.mrmlScene.RemoveNode(companion)
+    slicer.mrmlScene.RemoveNode(node)
+
+
+def is_synthetic(node: slicer.vtkMRMLNode | None) -> bool:
+    """True for a volume that one of our tasks made."""
+    return node is not None and node.GetAttribute(SYNTHETIC_ATTRIBUTE) == "1"
+
+
+def source_of(node: slicer.vtkMRMLNode | None) -> slicer.vtkMRMLScalarVolumeNode | None:
+    """The acquired volume a result was made from, if it is still in the scene."""
+    return node.GetNodeReference(SOURCE_REFERENCE) if node is not None else None
+
+
+def provenance_of(node: slicer.vtkMRMLNode) -> dict[str, Any]:
+    """What made this volume; empty for a volume that is not ours."""
+    text = node.GetAttribute(PROVENANCE_ATTRIBUTE)
+    return json.loads(text) if text else {}
+
+
+def _mark(node: slicer.vtkMRMLScalarVolumeNode, *, role: str, task: str, provenance: dict[str, Any]) -> None:
+    from SynthMRILib import INTENDED_USE
+
+    node.SetAttribute(SYNTHETIC_ATTRIBUTE, "1")
+    node.SetAttribute(OUTPUT_ATTRIBUTE, role)
+    node.SetAttribute(TASK_ATTRIBUTE, task)
+    node.SetAttribute(INTENDED_USE_ATTRIBUTE, INTENDED_USE)
+    node.SetAttribute(PROVENANCE_ATTRIBUTE, json.dumps({**provenance, "synthetic": True}, sort_keys=True))
+
+
+def _follow_source(node: slicer.vtkMRMLScalarVolumeNode, source: SourceSnapshot) -> None:
+    """Same transform, window, level, colors and interpolation as the source, so that both compare at a glance."""
+    if source.parent_transform is not None and source.parent_transform.GetScene() is not None:
+        node.SetAndObserveTransformNodeID(source.parent_transform.GetID())
+    node.SetNodeReferenceID(SOURCE_REFERENCE, source.node.GetID())
+    node.CreateDefaultDisplayNodes()
+    display, source_display = node.GetDisplayNode(), source.node.GetDisplayNode()
+    if display is None or source_display is None:
+        return
+    if source_display.GetColorNodeID():
+        display.SetAndObserveColorNodeID(source_display.GetColorNodeID())
+    display.SetInterpolate(source_display.GetInterpolate())
+    display.SetAutoWindowLevel(False)
+    display.SetWindowLevel(source_display.GetWindow(), source_display.GetLevel())
+
+
+def _place_beside(node: slicer.vtkMRMLScalarVolumeNode, source: slicer.vtkMRMLScalarVolumeNode) -> None:
+    """Put the result right after its source in the subject hierarchy: same patient, same study, same folder."""
+    hierarchy = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(slicer.mrmlScene)
+    if hierarchy is None:
+        return
+    source_item = hierarchy.GetItemByDataNode(source)
+    if not source_item:
+        return
+    parent = hierarchy.GetItemParent(source_item)
+    item = hierarchy.GetItemByDataNode(node) or hierarchy.CreateItem(parent, node)
+    following = hierarchy.GetItemByPositionUnderParent(parent, hierarchy.GetItemPositionUnderParent(source_item) + 1)
+    hierarchy.SetItemParent(item, parent)
+    if following and following != item:
+        hierarchy.MoveItem(item, following)
+
+
+def _store_with_header(node: slicer.vtkMRMLScalarVolumeNode) -> None:
+    storage = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLNRRDStorageNode")
+    node.SetAndObserveStorageNodeID(storage.GetID())

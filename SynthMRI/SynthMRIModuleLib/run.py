@@ -1,0 +1,145 @@
+"""One run of a task on one volume node: from the node to the child process and back to a new node.
+
+The scene is touched only at the very end and only on success. The input is copied when the run starts; if its node is
+deleted meanwhile, or the scene closed, the run is cancelled.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import slicer
+from slicer.i18n import tr as _
+
+from .node_volume import volume_from_node
+from .result_nodes import SourceSnapshot, add_result_node, remove_result_node
+
+if TYPE_CHECKING:
+    from SynthMRILib.jobs.client import JobClient
+    from SynthMRILib.jobs.job import Job
+
+#: Name of the node of each output role, after the name of its source; one not listed is not put into the scene.
+OutputNames = dict[str, str]
+OutputNodes = dict[str, slicer.vtkMRMLScalarVolumeNode]
+
+
+@dataclass
+class Callbacks:
+    """Who is told about a run; all are called from `Run.poll`.
+
+    Args:
+        on_progress: fraction done (0 to 1), what is being done, seconds left or None.
+        on_log: one line of the child's log.
+        on_finished: the new nodes by output role.
+        on_error: a SynthMRIError (Cancelled when the user, or the end of the scene, stopped the run).
+    """
+
+    on_progress: Callable[[float, str, float | None], None] | None = None
+    on_log: Callable[[str], None] | None = None
+    on_finished: Callable[[OutputNodes], None] | None = None
+    on_error: Callable[[Exception], None] | None = None
+
+
+class Run:
+    """A started run.
+
+    Args:
+        client: runs the job.
+        task: name of the task.
+        source: input volume; copied, never changed. Raises InputError when it cannot be used.
+        bundle: name or folder of the bundle, None for a run that needs none.
+        parameters: parameters of the task, JSON types.
+        output_names: suffix of the node name for each output role that becomes a node.
+    """
+
+    def __init__(
+        self,
+        client: JobClient,
+        task: str,
+        source: slicer.vtkMRMLScalarVolumeNode,
+        *,
+        bundle: str | None,
+        parameters: dict[str, Any],
+        output_names: OutputNames,
+        callbacks: Callbacks,
+    ) -> None:
+        self._source = SourceSnapshot.of(source)
+        self._task = task
+        self._output_names = output_names
+        self._callbacks = callbacks
+        self._source_lost = False
+        self._delivered = False
+        self._job: Job = client.submit(task, {"input": volume_from_node(source)}, bundle=bundle, parameters=parameters)
+        self._job.on_progress = self._on_progress
+        self._job.on_log = callbacks.on_log
+
+    @property
+    def active(self) -> bool:
+        """True until the end of the run was told."""
+        return not self._delivered
+
+    def poll(self) -> None:
+        """Pass on what happened since the last call. Never waits."""
+        if self._delivered:
+            return
+        if not self._source.in_scene and not self._source_lost:
+            self._source_lost = True
+            self._job.cancel()
+        self._job.poll()
+        if self._job.finished:
+            self._deliver()
+
+    def cancel(self) -> None:
+        """Stop; the end is told by a later `poll`."""
+        self._job.cancel()
+
+    def _on_progress(self, event: Any) -> None:
+        if self._callbacks.on_progress is not None:
+            self._callbacks.on_progress(event.fraction, event.message, event.seconds_left)
+
+    def _deliver(self) -> None:
+        self._delivered = True
+        error = self._lost_error() or self._job.error
+        if error is None:
+            try:
+                nodes = self._make_nodes()
+            except Exception as problem:
+                error = problem
+        if error is None:
+            _call(self._callbacks.on_finished, nodes)
+        else:
+            _call(self._callbacks.on_error, error)
+
+    def _lost_error(self) -> Exception | None:
+        if self._source.in_scene:
+            return None
+        from SynthMRILib.errors import Cancelled
+
+        return Cancelled(_("The input volume was removed from the scene, so the run was stopped."))
+
+    def _make_nodes(self) -> OutputNodes:
+        result = self._job.result
+        nodes: OutputNodes = {}
+        try:
+            for role, suffix in self._output_names.items():
+                if role in result.outputs:
+                    nodes[role] = add_result_node(
+                        result.outputs[role],
+                        source=self._source,
+                        name=f"{self._source.node.GetName()} {suffix}",
+                        role=role,
+                        task=self._task,
+                        provenance=result.provenance,
+                    )
+        except Exception:
+            for node in nodes.values():
+                remove_result_node(node)
+            raise
+        return nodes
+
+
+def _call(callback: Callable[[Any], None] | None, value: object) -> None:
+    if callback is not None:
+        callback(value)
