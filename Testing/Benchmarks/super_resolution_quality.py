@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,8 +30,8 @@ CONTRASTS = ("T1", "T2", "FLAIR", "T1POST")
 OF_A_VOLUME = ("reference", "mask", "data_range", "rows")
 
 
-def main() -> int:
-    arguments = build_parser().parse_args()
+def main(words: Sequence[str] | None = None) -> int:
+    arguments = build_parser().parse_args(words)
     try:
         check_task_options(arguments)
         subjects = {
