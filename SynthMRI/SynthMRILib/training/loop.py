@@ -98,7 +98,7 @@ def fit(
             log.write("train", state, config, figures)
         if state.step % config.checkpoint_every == 0 or state.step == config.steps:
             save(state, folder / "checkpoint.pt", fabric)
-        if state.step % config.validate_every == 0 or state.step == config.steps:
+        if fabric.is_global_zero and (state.step % config.validate_every == 0 or state.step == config.steps):
             log.write("validation", state, config, task.validate(state.average.eval()))
     return state
 

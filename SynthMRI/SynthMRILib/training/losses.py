@@ -10,12 +10,12 @@ AIR_LEVEL = 0.02
 
 
 def foreground_weight(target: Tensor) -> Tensor:
-    """1 where the target has signal, `AIR_WEIGHT` in air, scaled to a mean of one."""
+    """1 where the target has signal, `AIR_WEIGHT` in air, scaled to a mean of one in each sample."""
     weight = torch.where(target > AIR_LEVEL, 1.0, AIR_WEIGHT)
-    return weight / weight.mean()
+    return weight / weight.mean(dim=(1, 2, 3, 4), keepdim=True)
 
 
-def charbonnier(prediction: Tensor, target: Tensor, weight: Tensor, *, epsilon: float = 0.02) -> Tensor:
+def charbonnier(prediction: Tensor, target: Tensor, weight: Tensor, *, epsilon: float) -> Tensor:
     """Weighted mean of sqrt(d^2 + e^2) - e: squared for errors below `epsilon`, absolute above."""
     distance = torch.sqrt((prediction - target) ** 2 + epsilon**2) - epsilon
     return (weight * distance).mean()

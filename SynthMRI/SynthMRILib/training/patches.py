@@ -59,7 +59,7 @@ class PatchConfig:
         same_zoom: share of samples at the cache's own resolution; the others are zoomed by 0.5 to 2.
         noise_free: share of samples without added noise.
         noise: largest standard deviation of added noise, in units of the reference intensity.
-        weights: relative frequency of each kind of source ("real", "simulated").
+        weights: relative frequency of each subject or kind of source ("patient07", "real", "simulated").
     """
 
     size: int = 24
@@ -98,13 +98,13 @@ class PatchSampler:
         other_zoom = 2.0 ** (-rng.random() if shrink else rng.random())
         return PatchRecord(
             volume=int(rng.choice(len(self.cache), p=self._probabilities)),
-            center=tuple(rng.uniform(0.1, 0.9, 3)),
-            zoom=1.0 if rng.random() < config.same_zoom else other_zoom,
+            center=tuple(rng.uniform(0.1, 0.9, 3).tolist()),
+            zoom=1.0 if rng.random() < config.same_zoom else float(other_zoom),
             axes=tuple(int(a) for a in rng.permutation(3)),
             flips=tuple(bool(f) for f in rng.random(3) < 0.5),
             scale=float(np.exp(rng.uniform(-1.0, 0.4))),
             gamma=float(np.exp(rng.uniform(-0.25, 0.25))) if rng.random() < 0.5 else 1.0,
-            bias=tuple(rng.normal(0, 0.15, 6)) if rng.random() < 0.5 else (0.0,) * 6,
+            bias=tuple(rng.normal(0, 0.15, 6).tolist()) if rng.random() < 0.5 else (0.0,) * 6,
             degradation=str(rng.choice(["mean", "gaussian", "kspace"], p=[0.7, 0.15, 0.15])),
             noise=0.0 if rng.random() < config.noise_free else float(rng.uniform(0, config.noise)),
             noise_seed=int(rng.integers(2**31)),
@@ -135,8 +135,8 @@ class PatchSampler:
 
 
 def source_probabilities(cache: Cache, weights: dict[str, float]) -> np.ndarray:
-    """Probability of each volume: sources by weight, volumes of one source alike."""
-    sources = np.array([e.source for e in cache.entries])
+    """Probability of each volume: groups by weight, volumes of one group alike."""
+    sources = np.array([e.subject if e.subject in weights else e.source for e in cache.entries])
     present = {s: w for s, w in weights.items() if (sources == s).any()}
     return np.array([present[s] / (sources == s).sum() if s in present else 0.0 for s in sources]) / sum(
         present.values()

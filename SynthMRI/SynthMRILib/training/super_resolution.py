@@ -27,8 +27,10 @@ class SuperResolutionConfig:
         network: arguments of `RRDBNet`.
         patches: ranges of the samples.
         batch: patches a step over all processes.
+        epsilon: error [network units] up to which the loss is squared; beyond it grows linearly.
         variance_weight: weight of the likelihood that trains the variance output.
-        validation_blocks: blocks a held-out volume that validation looks at.
+        validation_blocks: blocks of each held-out volume that validation looks at.
+        validation_size: edge of such a block in voxels.
         seed: seed of the samples.
     """
 
@@ -37,8 +39,10 @@ class SuperResolutionConfig:
     network: dict[str, Any] = field(default_factory=dict)
     patches: PatchConfig = field(default_factory=PatchConfig)
     batch: int = 4
-    variance_weight: float = 0.02
+    epsilon: float = 0.1
+    variance_weight: float = 0.005
     validation_blocks: int = 3
+    validation_size: int = 96
     seed: int = 0
 
 
@@ -48,7 +52,9 @@ class SuperResolutionTraining:
     def __init__(self, config: SuperResolutionConfig) -> None:
         self.config = config
         self.sampler = PatchSampler(Cache(config.cache), config.patches, seed=config.seed)
-        self.held_out = ValidationSet(Cache(config.validation_cache), config.validation_blocks)
+        self.held_out = ValidationSet(
+            Cache(config.validation_cache), blocks=config.validation_blocks, size=config.validation_size
+        )
 
     def build_network(self) -> nn.Module:
         return RRDBNet(**self.config.network)
@@ -63,7 +69,7 @@ class SuperResolutionTraining:
         low, high = batch
         mean, log_variance = network(low.contiguous(memory_format=torch.channels_last_3d))
         weight = foreground_weight(high)
-        fidelity = charbonnier(mean, high, weight)
+        fidelity = charbonnier(mean, high, weight, epsilon=self.config.epsilon)
         likelihood = gaussian_likelihood(mean, log_variance, high, weight)
         figures = {"fidelity": fidelity.item(), "likelihood": likelihood.item()}
         return fidelity + self.config.variance_weight * likelihood, figures
@@ -75,10 +81,10 @@ class SuperResolutionTraining:
 class ValidationSet:
     """Blocks of held-out volumes; the figure is the gain in PSNR [dB] over the cubic B-spline, by contrast."""
 
-    SIZE = 96
     BORDER = 8
 
-    def __init__(self, cache: Cache, blocks: int) -> None:
+    def __init__(self, cache: Cache, *, blocks: int, size: int) -> None:
+        self.size = size
         rng = np.random.default_rng(0)
         self.blocks = [
             (f"{entry.source}_{entry.contrast}", self._block(cache, index, rng))
@@ -89,7 +95,7 @@ class ValidationSet:
 
     def _block(self, cache: Cache, index: int, rng: np.random.Generator) -> np.ndarray:
         middle = np.array(cache.shape(index)) / 2 + rng.uniform(-0.15, 0.15, 3) * cache.shape(index)
-        return cache.block(index, tuple(int(m) - self.SIZE // 2 for m in middle), self.SIZE)
+        return cache.block(index, tuple(int(m) - self.size // 2 for m in middle), self.size)
 
     def _error(self, high: np.ndarray, estimate: np.ndarray) -> float:
         inner = (slice(self.BORDER, -self.BORDER),) * 3

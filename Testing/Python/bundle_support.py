@@ -1,0 +1,36 @@
+"""Small real bundles for tests: random weights, written by the product's own export."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from SynthMRILib.bundles import Bundle, load_bundle
+from SynthMRILib.networks.rrdb import RRDBNet
+from SynthMRILib.training.export import BundleDescription, write_bundle
+
+ARGUMENTS = {"features": 8, "growth": 4, "convolutions": 2, "dense_blocks": 1, "blocks": 1, "scale": 2, "dropout": 0.2}
+
+
+def a_network(**changes: float) -> RRDBNet:
+    """A small network whose output depends on all its layers."""
+    torch.manual_seed(0)
+    network = RRDBNet(**{**ARGUMENTS, **changes})
+    torch.nn.init.normal_(network.exit.weight, std=0.02)
+    return network.eval()
+
+
+def make_bundle(folder: Path, *, task: str = "super-resolution", title: str = "Test network") -> Bundle:
+    """A bundle on disk with random weights."""
+    description = BundleDescription(
+        title=title,
+        task=task,
+        description="Random weights for tests; of no use for anything else.",
+        network_name="RRDBNet",
+        network_arguments=ARGUMENTS,
+        expects={"contrasts": "any"},
+        training={"steps": 0},
+        validation={},
+        limits=["It was never trained."],
+    )
+    return load_bundle(write_bundle(folder, a_network(), description))
