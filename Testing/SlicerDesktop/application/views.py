@@ -1,0 +1,142 @@
+"""Slice and 3D views: real MRML view nodes and slice logics behind empty widgets."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import vtk
+from PySide6.QtCore import Slot
+from PySide6.QtWidgets import QLabel, QVBoxLayout, QWidget
+
+from ..widgets.completion import completed
+
+
+@completed("qMRMLSliceView")
+class SliceView(QWidget):
+    """Where a slice would be drawn."""
+
+    def __init__(self, logic: Any, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._logic = logic
+        self._annotation = vtk.vtkCornerAnnotation()
+        self.render_count = 0
+
+    def mrmlSliceNode(self) -> Any:
+        return self._logic.GetSliceNode()
+
+    def cornerAnnotation(self) -> Any:
+        return self._annotation
+
+    @Slot()
+    def forceRender(self) -> None:
+        self.render_count += 1
+
+    @Slot()
+    def scheduleRender(self) -> None:
+        self.render_count += 1
+
+
+@completed("qMRMLSliceControllerWidget")
+class SliceController(QWidget):
+    """The bar above a slice view."""
+
+    def __init__(self, logic: Any, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._logic = logic
+
+    def mrmlSliceNode(self) -> Any:
+        return self._logic.GetSliceNode()
+
+    def mrmlSliceCompositeNode(self) -> Any:
+        return self._logic.GetSliceCompositeNode()
+
+    def sliceLogic(self) -> Any:
+        return self._logic
+
+    @Slot(bool)
+    def setSliceLink(self, linked: bool) -> None:
+        self.mrmlSliceCompositeNode().SetLinkedControl(linked)
+
+    @Slot()
+    def fitSliceToBackground(self) -> None:
+        self._logic.FitSliceToBackground()
+
+    @Slot(float)
+    def setSliceOffsetValue(self, offset: float) -> None:
+        self._logic.SetSliceOffset(offset)
+
+
+@completed("qMRMLSliceWidget")
+class SliceWidget(QWidget):
+    """One slice viewer."""
+
+    def __init__(self, logic: Any, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._logic = logic
+        self._view, self._controller = SliceView(logic), SliceController(logic)
+        column = QVBoxLayout(self)
+        column.addWidget(QLabel(logic.GetSliceNode().GetName()))
+        column.addWidget(self._controller)
+        column.addWidget(self._view)
+
+    def sliceLogic(self) -> Any:
+        return self._logic
+
+    logic = sliceLogic
+
+    def mrmlSliceNode(self) -> Any:
+        return self._logic.GetSliceNode()
+
+    mrmlAbstractViewNode = mrmlSliceNode
+
+    def mrmlSliceCompositeNode(self) -> Any:
+        return self._logic.GetSliceCompositeNode()
+
+    def sliceView(self) -> SliceView:
+        return self._view
+
+    def sliceController(self) -> SliceController:
+        return self._controller
+
+    @Slot()
+    def fitSliceToBackground(self) -> None:
+        self._logic.FitSliceToBackground()
+
+    @Slot(str)
+    def setSliceOrientation(self, orientation: str) -> None:
+        self.mrmlSliceNode().SetOrientation(orientation)
+
+
+@completed("qMRMLThreeDView")
+class ThreeDView(QWidget):
+    """Where a scene would be drawn in 3D."""
+
+    def __init__(self, node: Any, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._node = node
+
+    def mrmlViewNode(self) -> Any:
+        return self._node
+
+    @Slot()
+    def resetFocalPoint(self) -> None:
+        """No camera is played."""
+
+    @Slot()
+    def forceRender(self) -> None:
+        """Nothing is drawn."""
+
+
+@completed("qMRMLThreeDWidget")
+class ThreeDWidget(QWidget):
+    """One 3D viewer."""
+
+    def __init__(self, node: Any, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._node, self._view = node, ThreeDView(node, self)
+
+    def mrmlViewNode(self) -> Any:
+        return self._node
+
+    def threeDView(self) -> ThreeDView:
+        return self._view
