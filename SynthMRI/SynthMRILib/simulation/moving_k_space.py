@@ -160,7 +160,9 @@ def moving_slices(
         index = [slice(None)] * 3
         index[partition] = position
         for group in np.array_split(shots, min(most_poses, shots.size)):
-            cut = _slice_at(coefficients, grid, poses[group].mean(axis=0), pivot, partition, position)
+            pose = poses[group].mean(axis=0)
+            still = not moves(pose[None], grid, pivot)[0]
+            cut = image[tuple(index)] if still else _slice_at(coefficients, grid, pose, pivot, partition, position)
             spectrum = fft.fft2(cut)
             mine = np.isin(order.shots[:, position], group)
             lines = [slice(None)] * 2
