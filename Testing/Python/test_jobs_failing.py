@@ -122,6 +122,14 @@ def test_a_warm_child_that_dies_while_idle_is_replaced_unnoticed(client):
     assert submit(client, "add_one").wait(60).measurements["pid"] != first
 
 
+def test_a_run_that_a_dying_child_never_took_up_is_done_by_the_next(client):
+    first = submit(client, "add_one").wait(60).measurements["pid"]
+    os.kill(first, signal.SIGSTOP)
+    job = submit(client, "add_one")
+    os.kill(first, signal.SIGKILL)
+    assert job.wait(60).measurements["pid"] != first
+
+
 def test_the_queue_goes_on_after_a_crash(client):
     crash, after = submit(client, "abort"), submit(client, "add_one")
     assert after.wait(60).outputs

@@ -22,13 +22,13 @@ from ..tasks.base import TaskResult
 from ..volume import Volume
 from . import failures, protocol
 from .child import ChildProcess, Launch, launch_process, popen_options
-from .folders import JobFolder, remove_abandoned
+from .folders import remove_abandoned
 from .job import Job, LogEvent, ProgressEvent
 from .protocol import Message
+from .run import Run
 
-#: How long a child may take to stop by itself after Cancel [s], and then at most to disappear after it was killed.
-CANCEL_GRACE = 0.5
-KILL_GRACE = 0.3
+#: How long to wait until a killed child has disappeared [s].
+KILL_GRACE = 0.2
 
 
 class JobClient:
@@ -57,14 +57,11 @@ class JobClient:
         self._parent_folder = folder
         self._start_timeout = start_timeout
         self._queue: deque[Job] = deque()
-        self._current: Job | None = None
-        self._request: Message | None = None
         self._number = 0
-        self._kill_at: float | None = None
         self._warm_wanted = False
         self._news = threading.Event()
         self._facts: dict[str, Any] = {}
-        self._held = SimpleNamespace(child=None, folder=None)
+        self._held = SimpleNamespace(child=None, run=None)
         self._closing = weakref.finalize(self, _release, self._held, os.getpid())
 
     @property
@@ -99,21 +96,23 @@ class JobClient:
 
     def cancel(self, job: Job) -> None:
         """Take a job out of the queue, or stop it when it runs (see `Job.cancel`)."""
+        run: Run | None = self._held.run
         if job in self._queue:
             self._queue.remove(job)
             _finish_cancelled(job)
-        elif job is self._current and self._request is not None:  # the child does not know of it yet
-            self._finish(error=Cancelled())
-        elif job is self._current and self._kill_at is None:
-            self._held.child.send({"type": "cancel", "job": self._number})
-            self._kill_at = time.monotonic() + CANCEL_GRACE
+        elif run is not None and run.job is job:
+            if run.sent:
+                self._held.child.send({"type": "cancel", "job": run.number})
+                run.cancel()
+            else:
+                self._finish(error=Cancelled())
 
     def update(self) -> None:
         """Take note of what the child said and go on with the queue. Never waits for the child."""
         self._news.clear()
         self._receive()
         self._enforce_limits()
-        while self._current is None and self._queue:
+        while self._held.run is None and self._queue:
             self._begin(self._queue.popleft())
 
     def wait_for_news(self, timeout: float) -> None:
@@ -124,9 +123,7 @@ class JobClient:
         """Cancel all jobs, end the child and delete all files. The client cannot be used afterwards."""
         while self._queue:
             _finish_cancelled(self._queue.popleft())
-        self._drop_child()
-        if self._current is not None:
-            self._finish(error=Cancelled())
+        self._fail(Cancelled())
         self._closing()
 
     def __enter__(self) -> JobClient:
@@ -142,36 +139,22 @@ class JobClient:
     def _begin(self, job: Job) -> None:
         job.state = "running"
         job.post(ProgressEvent(0.0, "Starting the computing process", 0.0, None))
-        self._current = job
         self._number += 1
         try:
-            self._held.folder = JobFolder(self._parent_folder)
-            self._request = self._make_request(job, self._held.folder.path)
+            self._held.run = Run(job, self._number, self._parent_folder)
         except Exception as error:
-            self._finish(error=failures.as_synthmri_error(error))
+            job.finish("failed", error=failures.as_synthmri_error(error))
             return
+        self._send_run()
+
+    def _send_run(self) -> None:
+        """Send the current run, now or when the child has said hello."""
         self._need_child()
         if self._held.child.greeted:
-            self._send_request()
-
-    def _make_request(self, job: Job, folder: Path) -> Message:
-        request = {
-            "type": "run",
-            "job": self._number,
-            "task": job.task_name,
-            "bundle": job.bundle,
-            "parameters": job.parameters,
-            "folder": str(folder.resolve()),
-            "inputs": protocol.save_volumes(job.inputs, folder, "input"),
-        }
-        protocol.encode(request)  # a parameter that is no JSON shall fail here
-        job.inputs = {}
-        return request
-
-    def _send_request(self) -> None:
-        self._held.child.folder = self._held.folder.path
-        self._held.child.send(self._request)
-        self._request = None
+            run = self._held.run
+            self._held.child.folder = run.folder.path
+            self._held.child.send(run.request)
+            run.sent = True
 
     def _need_child(self) -> None:
         if self._held.child is not None and self._held.child.alive:
@@ -195,8 +178,8 @@ class JobClient:
         while (child := self._held.child) is not None:
             message = child.next_message()
             for line in child.take_log():
-                if self._current is not None:
-                    self._current.post(LogEvent(line))
+                if self._held.run is not None:
+                    self._held.run.job.post(LogEvent(line))
             if message is None:
                 return
             if message.get("job", self._number) == self._number:
@@ -208,8 +191,8 @@ class JobClient:
             return
         self._held.child.greeted = True
         self._facts.update({key: message[key] for key in ("pid", "python", "version")})
-        if self._request is not None:
-            self._send_request()
+        if self._held.run is not None:
+            self._send_run()
         if self._warm_wanted:
             self._warm_up()
 
@@ -217,9 +200,8 @@ class JobClient:
         self._facts.update({key: message[key] for key in ("torch", "devices", "problem")})
 
     def _on_progress(self, message: Message) -> None:
-        if self._current is not None:
-            values = (message["fraction"], message["message"], message["elapsed"], message["seconds_left"])
-            self._current.post(ProgressEvent(*values))
+        values = (message["fraction"], message["message"], message["elapsed"], message["seconds_left"])
+        self._held.run.job.post(ProgressEvent(*values))
 
     def _on_result(self, message: Message) -> None:
         if message["problem"] is not None or not message["volumes"]:
@@ -233,25 +215,26 @@ class JobClient:
         self._finish(error=failures.error_from_message(message))
 
     def _on_ended(self, message: Message) -> None:
-        child = self._held.child
-        if message["problem"] is not None:
-            error = failures.error_of_launch(message["problem"], self._python)
+        run, started = self._held.run, self._held.child.greeted
+        if started and run is not None and run.untouched:  # it was ending while it was idle
+            self._drop_child()
+            run.sent, run.sent_again = False, True
+            self._send_run()
+        elif message["problem"] is not None:
+            self._fail(failures.error_of_launch(message["problem"], self._python))
         else:
-            log = self._current.log if self._current is not None else ()
-            error = failures.error_of_exit(message["code"], started=child.greeted, log=log)
-        self._fail(error)
+            log = run.job.log if run is not None else ()
+            self._fail(failures.error_of_exit(message["code"], started=started, log=log))
 
     def _warm_up(self) -> None:
         self._warm_wanted = False
         self._held.child.send({"type": "warm"})
 
     def _enforce_limits(self) -> None:
-        child = self._held.child
-        if child is None:
-            return
-        if self._kill_at is not None and time.monotonic() > self._kill_at:
+        child, run = self._held.child, self._held.run
+        if run is not None and run.overdue:
             self._fail(Cancelled())
-        elif not child.greeted and time.monotonic() - child.born > self._start_timeout:
+        elif child is not None and not child.greeted and time.monotonic() - child.born > self._start_timeout:
             self._fail(
                 JobError(
                     f"The computing process did not start within {self._start_timeout:g} s: "
@@ -262,22 +245,19 @@ class JobClient:
     def _fail(self, error: SynthMRIError) -> None:
         """The child is of no use any more."""
         self._drop_child()
-        if self._current is not None:
+        if self._held.run is not None:
             self._finish(error=error)
 
     def _finish(self, result: TaskResult | None = None, *, error: SynthMRIError | None = None) -> None:
-        job, self._current, self._request = self._current, None, None
-        cancelled = self._kill_at is not None or isinstance(error, Cancelled)
-        self._kill_at = None
-        if self._held.folder is not None:
-            self._held.folder.remove()
-            self._held.folder = None
-        if cancelled:  # also when a result came meanwhile: the user was told that nothing would change
-            _finish_cancelled(job)
+        run, self._held.run = self._held.run, None
+        run.folder.remove()
+        if run.cancelled or isinstance(error, Cancelled):
+            # also when a result came meanwhile: the user was told that nothing would change
+            _finish_cancelled(run.job)
         elif error is not None:
-            job.finish("failed", error=error)
+            run.job.finish("failed", error=error)
         else:
-            job.finish("done", result=result)
+            run.job.finish("done", result=result)
 
 
 def _finish_cancelled(job: Job) -> None:
@@ -290,5 +270,5 @@ def _release(held: SimpleNamespace, owner: int) -> None:
         return
     if held.child is not None:
         held.child.kill(wait=KILL_GRACE)
-    if held.folder is not None:
-        held.folder.remove()
+    if held.run is not None:
+        held.run.folder.remove()

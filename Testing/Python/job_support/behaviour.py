@@ -72,7 +72,7 @@ class BehaviourTask:
     def multiply_matrices(self):
         import torch
 
-        matrix = torch.ones(9000, 9000)
+        matrix = torch.ones(7000, 7000)
         self.progress(0.25, "One long operation")
         (matrix @ matrix @ matrix).sum()
 
