@@ -21,6 +21,7 @@ from torch import nn
 from ..bundles import Bundle
 from ..errors import ResourceError
 from ..progress import Progress
+from ..tasks.base import Parameters
 from . import memory, precision
 from .tiling import Tile, choose_parts, make_tiles, parts_of_size, scaled
 
@@ -106,6 +107,31 @@ def device_memory(device: torch.device) -> int:
     if device.type == "cuda":
         return torch.cuda.get_device_properties(device).total_memory
     return memory.total_memory()
+
+
+def run_volume(
+    bundle: Bundle, voxels: np.ndarray, parameters: Parameters, *, forward: Forward, outputs: int, progress: Progress
+) -> tuple[np.ndarray, dict[str, Any], nn.Module]:
+    """Run a bundle's network over voxels (k, j, i) in network units, on the device and in tiles as asked.
+
+    Returns output channels (outputs, k * scale, j * scale, i * scale), the facts that decide the result, the network.
+    """
+    device = precision.resolve_device(parameters.device)
+    dtype = precision.resolve_precision(parameters.precision, device)
+    progress(0.0, "Loading the network")
+    network = ready_network(bundle, device)
+    available = device_memory(device)
+    plan = make_plan(voxels.shape, network, dtype=dtype, tile=parameters.tile, available=available, outputs=outputs)
+    channels = run_tiles(
+        network, voxels, plan, device=device, dtype=dtype, forward=forward, outputs=outputs, progress=progress
+    )
+    facts = {
+        "device": str(device),
+        "precision": precision.precision_name(dtype),
+        "tiles_kji": list(plan.parts),
+        "estimated_memory_bytes": plan.bytes_needed,
+    }
+    return channels, facts, network
 
 
 @torch.inference_mode()

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
 _MODULES = {
     "super-resolution": "super_resolution",
+    "uncertainty": "uncertainty",
 }
 
 

@@ -122,31 +122,17 @@ def enhance(
     inputs: dict[str, Volume], bundle: Bundle, parameters: SuperResolutionParameters, progress: Progress
 ) -> TaskResult:
     """Run the bundle's network over the volume."""
-    from ..inference import precision, runner
+    from ..inference import runner
 
     stopwatch = runner.Stopwatch()
     volume = inputs["input"]
-    device = precision.resolve_device(parameters.device)
-    dtype = precision.resolve_precision(parameters.precision, device)
-    progress(0.0, "Loading the network")
-    network = runner.ready_network(bundle, device)
-    available = runner.device_memory(device)
-    plan = runner.make_plan(volume.shape, network, dtype=dtype, tile=parameters.tile, available=available)
     scale = IntensityScale.fit(volume.voxels)
-    voxels = runner.run_tiles(
-        network,
-        scale.apply(volume.voxels),
-        plan,
-        device=device,
-        dtype=dtype,
-        forward=forward_mean,
-        outputs=1,
-        progress=progress,
-    )[0]
-    voxels = scale.invert(voxels)
+    channels, facts, network = runner.run_volume(
+        bundle, scale.apply(volume.voxels), parameters, forward=forward_mean, outputs=1, progress=progress
+    )
+    voxels = scale.invert(channels[0])
     if volume.voxels.min() >= 0:
         np.maximum(voxels, 0, out=voxels)
-    facts = {"device": str(device), "precision": precision.precision_name(dtype), "tiles_kji": list(plan.parts)}
     provenance = make_provenance(
         task=SuperResolution.name,
         inputs=inputs,
@@ -156,8 +142,7 @@ def enhance(
         **facts,
     )
     output = volume.with_voxels(voxels, volume.grid.upsampled(network.scale))
-    measurements = {**facts, **stopwatch.facts(), "estimated_memory_bytes": plan.bytes_needed}
-    return TaskResult({"output": output}, provenance, measurements)
+    return TaskResult({"output": output}, provenance, {**facts, **stopwatch.facts()})
 
 
 def forward_mean(network: nn.Module, block: torch.Tensor) -> torch.Tensor:

@@ -1,0 +1,88 @@
+"""Turn predicted standard deviations into intervals that hold what they promise.
+
+An interval at level q is mean +- m_q x total. The multipliers m_q are quantiles of |error| / total on subjects that
+were never trained on, so no shape of the errors is assumed (split conformal prediction, Lei et al., JASA 2018). The map
+that users see is total x m_68, one standard deviation in the sense that 68 % of the errors are smaller.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from scipy import stats
+
+LEVELS = (50, 68, 90, 95)
+SMALLEST_DEVIATION = 1e-6
+SPARSIFICATION_STEPS = 20
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """Interval multipliers of one bundle.
+
+    Args:
+        sha256: weights they were fitted for; with other weights they mean nothing.
+        multipliers: m_q by level in per cent, for the raw total of the network.
+        facts: data and figures of the fit, JSON types only.
+    """
+
+    sha256: str
+    multipliers: dict[int, float]
+    facts: dict[str, Any]
+
+    @property
+    def scale(self) -> float:
+        """Factor from the raw total to the calibrated standard deviation."""
+        return self.multipliers[68]
+
+    def relative(self) -> dict[str, float]:
+        """Multipliers for the calibrated total."""
+        return {str(level): self.multipliers[level] / self.scale for level in LEVELS}
+
+    def as_dict(self) -> dict[str, Any]:
+        multipliers = {str(level): value for level, value in self.multipliers.items()}
+        return {"sha256": self.sha256, "multipliers": multipliers, **self.facts}
+
+    @classmethod
+    def from_bundle(cls, section: dict[str, Any]) -> Calibration | None:
+        """The calibration in a bundle's section, or None when there is none for these weights."""
+        record = section.get("calibration")
+        if not record or record.get("sha256") != section["sha256"]:
+            return None
+        facts = {k: v for k, v in record.items() if k not in ("sha256", "multipliers")}
+        return cls(record["sha256"], {int(k): float(v) for k, v in record["multipliers"].items()}, facts)
+
+
+def fit_multipliers(error: np.ndarray, total: np.ndarray) -> dict[int, float]:
+    """Multipliers by level from errors and raw totals, arrays of the same shape."""
+    ratio = np.abs(error) / np.maximum(total, SMALLEST_DEVIATION)
+    return {level: float(np.quantile(ratio, level / 100)) for level in LEVELS}
+
+
+def coverage(error: np.ndarray, total: np.ndarray, multipliers: dict[int, float]) -> dict[int, float]:
+    """Share of errors [%] inside the interval of each level."""
+    return {q: float(100 * np.mean(np.abs(error) <= m * total)) for q, m in multipliers.items()}
+
+
+def rank_correlation(error: np.ndarray, total: np.ndarray) -> float:
+    """Spearman's correlation between absolute error and predicted deviation."""
+    return float(stats.spearmanr(np.abs(error).ravel(), total.ravel()).statistic)
+
+
+def sparsification_area(error: np.ndarray, total: np.ndarray) -> float:
+    """AUSE: mean gap between removing voxels by predicted deviation and by true error, relative to the mean error.
+
+    Zero when the order is perfect; Ilg et al., ECCV 2018.
+    """
+    size = np.abs(error).ravel()
+    curves = [_remaining_error(size, np.argsort(-order.ravel())) for order in (total, size)]
+    return float(np.mean(curves[0] - curves[1]) / size.mean())
+
+
+def _remaining_error(size: np.ndarray, order: np.ndarray) -> np.ndarray:
+    """Mean of what is left after removing 0, 5, ... 95 % of the voxels in that order."""
+    tail_sums = np.cumsum(size[order][::-1])[::-1]
+    starts = (np.arange(SPARSIFICATION_STEPS) * len(size)) // SPARSIFICATION_STEPS
+    return tail_sums[starts] / (len(size) - starts)
