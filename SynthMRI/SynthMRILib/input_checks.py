@@ -92,7 +92,7 @@ def check_intensities(volume: Volume) -> list[Finding]:
     lowest, highest = float(volume.voxels.min()), float(volume.voxels.max())
     if not np.isfinite([lowest, highest]).all():
         count = volume.voxels.size - np.count_nonzero(np.isfinite(volume.voxels))
-        message = f"{count} voxels are not finite (NaN or infinite); replace them first, for example by 0."
+        message = f"Voxels that are not finite (NaN or infinite): {count}; replace them first, for example by 0."
         return [_error("volume-not-finite", message)]
     if lowest == highest == 0:
         return [_error("volume-zero", "All voxels are zero; load another volume.")]
@@ -140,10 +140,14 @@ def _check_labels(volume: Volume) -> list[Finding]:
 
 
 def looks_like_labels(voxels: np.ndarray) -> bool:
-    """True for integers that are few, or that mostly equal their neighbor (background, the commonest, apart)."""
-    sample = voxels.ravel()[:: max(1, voxels.size // 100_000)]
-    if (sample != np.rint(sample)).any() or np.unique(sample).size > LABEL_VALUES_SEARCHED:
-        return False
+    """True for integers that are few, or that mostly equal their neighbor (background, the commonest, apart).
+
+    Every eighth slice is looked at first: it tells MR from labels in a fraction of the time.
+    """
+    return _are_labels(voxels[::8]) and _are_labels(voxels)
+
+
+def _are_labels(voxels: np.ndarray) -> bool:
     if (voxels != np.rint(voxels)).any():
         return False
     values, counts = np.unique(voxels, return_counts=True) if np.ptp(voxels) > 2**16 else _count_integers(voxels)

@@ -51,7 +51,8 @@ def read_itk(path: Path) -> Volume:
 def write_itk(volume: Volume, path: Path, *, notice: str, provenance: dict[str, Any] | None) -> None:
     """Write float32 voxels, compressed without loss. Raises RuntimeError when SimpleITK could not."""
     image = image_from_volume(volume)
-    image.SetMetaData(NOTICE_FIELD, notice)
+    if notice:
+        image.SetMetaData(NOTICE_FIELD, notice)
     if provenance is not None:
         image.SetMetaData(PROVENANCE_FIELD, json.dumps(provenance))
     writer = sitk.ImageFileWriter()

@@ -2,7 +2,7 @@
 
 Format: R. W. Cox et al., "A (sort of) new image data format standard: NIfTI-1", 2004 (nifti1.h).
 SimpleITK is not used here, for measured reasons: it reads a truncated file as zeros without an error, moves oblique
-volumes by up to 5e-5 mm, and does not write `descrip` (Documentation/decisions/nifti.md).
+volumes by up to 5e-5 mm, and does not write `descrip` (Documentation/decisions/0004-volume-files.md).
 
 The header holds geometry in 32 bits: for a head that rounds positions by about 1e-5 mm. A comment extension keeps the
 64-bit matrix beside it; it is used on reading when it still agrees with the 32-bit one.

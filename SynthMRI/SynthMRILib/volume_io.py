@@ -150,11 +150,12 @@ def _write_staged(
     """Write into a private folder on the same disk, then rename: a rename either happens or does not."""
     staging = Path(tempfile.mkdtemp(prefix=".synthmri-", dir=path.parent))
     try:
-        staged = staging / path.name
+        staged = staging / (path.name[: -len(suffix)] + suffix)
         _write_checked(volume, staged, suffix, provenance, notice)
         if provenance is not None:
             sidecar = staging / (path.name[: -len(suffix)] + ".json")
             sidecar.write_text(json.dumps({"notice": notice, **provenance}, indent=2) + "\n", encoding="utf-8")
+        staged.rename(staging / path.name)
         return _place(staging, path.parent, _file_names(path, suffix, provenance))
     finally:
         shutil.rmtree(staging, ignore_errors=True)

@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import settings
 from scipy.spatial.transform import Rotation
+from SlicerDesktop.fixtures import slicer_desktop  # noqa: F401
 from SynthMRILib.volume import Grid, Volume
+
+# The same cases every time, however slow the machine is.
+settings.register_profile("steady", deadline=None, derandomize=True, database=None, max_examples=60)
+settings.load_profile("steady")
 
 SHARED_DATA = Path(__file__).resolve().parents[2].parent / "shared" / "data"
 
@@ -58,3 +66,15 @@ def an_oblique_volume() -> Volume:
     spacing = (0.4297, math.pi / 7, 0.9)
     grid = placed_grid((18, 20, 22), spacing=spacing, rotation=(11.3, -27.9, 163.1), origin=(83.21, -141.7, 57.33))
     return Volume(head_like(grid.shape), grid, {"Modality": "MR"})
+
+
+@pytest.fixture
+def slicer_scene(slicer_desktop: Any) -> Iterator[Any]:  # noqa: ARG001, F811
+    """The module `slicer` with an empty scene, in the stand-in for Slicer; the child process ends with the test."""
+    import slicer
+    from SynthMRIModuleLib.engine import close_shared_client
+    from SynthMRIModuleLib.synthetic_mark import remove_mark
+
+    yield slicer
+    close_shared_client()
+    remove_mark()

@@ -8,7 +8,9 @@ from pathlib import Path
 
 import numpy as np
 import pydicom
+import pytest
 import SimpleITK as sitk
+from conftest import placed_grid
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import (
     EnhancedMRImageStorage,
@@ -18,11 +20,17 @@ from pydicom.uid import (
     RLELossless,
     generate_uid,
 )
+from SynthMRILib.errors import InputError
 from SynthMRILib.volume import Grid
+from SynthMRILib.volume_io import read_volume
 
 #: Stands for a person in every file made here; must never be seen outside of it.
 PATIENT = {"PatientName": "Doe^Jane", "PatientID": "ID-4711", "PatientBirthDate": "19700101"}
 SECRETS = ("Doe", "Jane", "4711", "19700101", "Brain routine")
+
+SHAPE = (18, 18, 20)
+OBLIQUE = placed_grid(SHAPE, spacing=(0.71875, 0.9, 3.3), rotation=(12, -8, 31), origin=(70.25, -91.5, -44.125))
+STRAIGHT = placed_grid(SHAPE, spacing=(1, 1, 3), rotation=(0, 0, 180))
 
 LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
 #: One JPEG-LS frame of 18 x 20 pixels (encoder: CharLS), as no encoder comes with the project: see `jpeg_ls_pixels`.
@@ -163,3 +171,13 @@ def _dataset(**values: object) -> Dataset:
     for keyword, value in values.items():
         setattr(dataset, keyword, value)
     return dataset
+
+
+def message_of(path) -> str:
+    with pytest.raises(InputError) as caught:
+        read_volume(path)
+    message = str(caught.value)
+    assert not any(secret in message for secret in SECRETS), message
+    assert message.endswith(".")
+    assert "\n" not in message
+    return message
