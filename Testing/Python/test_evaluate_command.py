@@ -81,10 +81,8 @@ def test_a_row_holds_the_figures_of_what_the_task_makes_of_the_simulated_input(r
     target = crop_to_multiple(read_volume(reference))
     task = get_task("super-resolution")
     parameters = task.parameters_class(device="cpu")
-    output = task.run({"input": degrade(target, "mean")}, load_bundle(bundle), parameters, no_progress).outputs[
-        "output"
-    ]
-    expected = all_metrics(target.voxels, output.voxels)
+    result = task.run({"input": degrade(target, "mean")}, load_bundle(bundle), parameters, no_progress)
+    expected = all_metrics(target.voxels, result.outputs["output"].voxels)
     assert {name: rows["untrained"][name] for name in METRICS} == pytest.approx(expected)
     assert rows["bspline"]["psnr"] > rows["trilinear"]["psnr"]
 
