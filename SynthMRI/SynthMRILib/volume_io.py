@@ -96,11 +96,12 @@ def write_volume(
         raise InputError(f"'{path.name}' has no suffix SynthMRI can write; use one of {', '.join(READERS)}.")
     raise_on_error(check_layout(volume.grid.size) + check_grid(volume.grid))
     _check_target(path, _file_names(path, suffix, provenance), overwrite)
+    is_replaced = path.exists()
     try:
         written = _write_staged(volume, path, suffix, provenance, SYNTHETIC_NOTICE if synthetic else "")
     except OSError as error:
         raise _write_error(path, error) from error
-    if provenance is None:
+    if is_replaced and provenance is None:
         _remove_stale_provenance(path.parent / (path.name[: -len(suffix)] + ".json"))
     return written
 

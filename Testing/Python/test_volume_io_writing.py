@@ -101,7 +101,14 @@ def test_overwriting_replaces_the_volume_and_the_provenance_that_is_no_longer_tr
     assert not (tmp_path / "a.json").exists()
 
 
+def test_the_provenance_of_a_neighbor_of_the_same_name_stays(tmp_path, a_volume):
+    write_volume(a_volume, tmp_path / "a.nii", provenance=PROVENANCE)
+    write_volume(a_volume, tmp_path / "a.nrrd")
+    assert (tmp_path / "a.json").exists()
+
+
 def test_a_sidecar_of_another_program_stays(tmp_path, a_volume):
+    write_volume(a_volume, tmp_path / "a.nii")
     (tmp_path / "a.json").write_text('{"EchoTime": 0.1}')
     write_volume(a_volume, tmp_path / "a.nii", overwrite=True)
     assert (tmp_path / "a.json").read_text() == '{"EchoTime": 0.1}'
