@@ -1,0 +1,90 @@
+"""A page of pictures of a sample: three slices of every volume with lesions outlined, drawn without a screen."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .. import INTENDED_USE
+from ..demo.pictures import slice_through
+from ..errors import ResourceError
+from ..volume import Volume
+from .kinds import Sample
+
+ORIENTATIONS = ("Axial", "Sagittal", "Coronal")
+PIXEL_MM = 0.5
+OUTLINED = {"lesions": "red", "foreign": "orange"}
+
+
+def write_gallery(sample: Sample, path: Path, *, title: str) -> None:
+    """Write the picture (PNG). Raises ResourceError when matplotlib is not installed."""
+    try:
+        from matplotlib.backends.backend_agg import FigureCanvasAgg
+        from matplotlib.figure import Figure
+    except ImportError as error:
+        raise ResourceError("The gallery needs matplotlib; install it with: pip install matplotlib.") from error
+    first = next(iter(sample.volumes.values()))
+    center, size = point_of_interest(sample), _sizes(first)
+    curve = sample.facts.get("motion")
+    columns = len(ORIENTATIONS) + (curve is not None)
+    figure = Figure(figsize=(4.2 * columns, 4.0 * len(sample.volumes) + 0.5), facecolor="black", layout="constrained")
+    FigureCanvasAgg(figure)
+    rows = figure.subplots(len(sample.volumes), columns, squeeze=False)
+    for row, (name, volume) in zip(rows, sample.volumes.items()):
+        for axes, orientation in zip(row, ORIENTATIONS):
+            _draw(axes, sample, name, volume, orientation, center, size[orientation])
+        if curve is not None:
+            _draw_motion(row[-1], curve)
+    figure.suptitle(f"{title}\n{INTENDED_USE}", color="white", fontsize=11)
+    figure.savefig(path, dpi=80, facecolor="black")
+
+
+def _draw(axes: Any, sample: Sample, name: str, volume: Volume, orientation: str, center, size) -> None:
+    picture = slice_through(volume, orientation, center, size, pixel=PIXEL_MM)
+    bright = volume.voxels[volume.voxels > 0]
+    top = float(np.percentile(bright, 99.5)) if bright.size else 1.0
+    axes.imshow(picture, cmap="gray", vmin=0, vmax=top, interpolation="nearest")
+    for mask, color in OUTLINED.items():
+        if mask in sample.masks and name == next(iter(sample.volumes)):
+            inside = slice_through(sample.masks[mask], orientation, center, size, pixel=PIXEL_MM) > 0.5
+            if inside.any():
+                axes.contour(inside, levels=[0.5], colors=color, linewidths=0.6)
+    spacing = " x ".join(f"{s:.2f}" for s in volume.spacing)
+    axes.set_title(f"{name} ({spacing} mm)" if orientation == "Axial" else orientation, color="white", fontsize=10)
+    axes.set_axis_off()
+
+
+def _draw_motion(axes: Any, motion: dict[str, Any]) -> None:
+    for label, values in zip(("R", "A", "S", "pitch", "roll", "yaw"), np.array(motion["poses"]).T):
+        axes.plot(motion["seconds"], values, ".", markersize=3, label=label)
+    axes.legend(fontsize=7, ncols=2)
+    axes.set_xlabel("s", color="white")
+    axes.set_title(f"mm and deg; severity {motion['severity_mm']:.2f} mm", color="white", fontsize=10)
+    axes.tick_params(colors="white")
+    axes.set_facecolor("0.15")
+
+
+def point_of_interest(sample: Sample) -> tuple[float, float, float]:
+    """RAS point [mm] to show: a large lesion or foreign structure, else the middle of the brain or head."""
+    for name in ("foreign", "lesions"):
+        if name in sample.masks:
+            mask = sample.masks[name]
+            numbers = mask.voxels[mask.voxels > 0].astype(int)
+            chosen = mask.voxels == np.bincount(numbers).argmax() if name == "lesions" else mask.voxels > 0
+            return _middle(mask, chosen)
+    labels = sample.masks["labels"]
+    brain = (labels.voxels > 0) & (labels.voxels < 100)
+    return _middle(labels, brain if brain.any() else np.ones(labels.shape, dtype=bool))
+
+
+def _middle(volume: Volume, mask: np.ndarray) -> tuple[float, float, float]:
+    return tuple(float(x) for x in volume.grid.index_to_ras(np.argwhere(mask)[::7].mean(axis=0)[::-1]))
+
+
+def _sizes(volume: Volume) -> dict[str, tuple[float, float]]:
+    """Width and height [mm] of the slices, so that the whole head shows from any center."""
+    corners = np.array(np.meshgrid(*[(0, n - 1) for n in volume.grid.size])).reshape(3, -1).T
+    right, anterior, superior = np.ptp(volume.grid.index_to_ras(corners), axis=0) * 1.05
+    return {"Axial": (right, anterior), "Sagittal": (anterior, superior), "Coronal": (right, superior)}
