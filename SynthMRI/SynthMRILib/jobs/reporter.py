@@ -36,7 +36,7 @@ class ProgressReporter:
             self._cancelled.clear()
             self._job = job
             self._begun = time.monotonic()
-            self._fraction, self._message = 0.0, "Reading the input"
+            self._fraction, self._message = 0.0, "Preparing"
             self._first: tuple[float, float] | None = None
             self._end: float | None = None
             self._sent, self._news = 0.0, False

@@ -20,7 +20,6 @@ from typing import Any, BinaryIO
 
 from .. import __version__
 from ..errors import SynthMRIError
-from ..findings import raise_on_error
 from ..tasks import get_task
 from ..tasks.base import TaskResult
 from . import protocol
@@ -97,6 +96,8 @@ class Worker:
                 self._warm_up()
             else:
                 self._write(self._answer(request))
+                if "torch" in sys.modules:
+                    self._warm_up()
 
     def _listen(self) -> None:
         for line in self._incoming:
@@ -156,7 +157,6 @@ class Worker:
         task = get_task(request["task"])
         parameters = task.parameters_class.from_dict(request["parameters"])
         bundle = self._load_bundle(request["bundle"])
-        raise_on_error(task.check(inputs, bundle, parameters))
         self._reporter.stop_if_cancelled()
         return task.run(inputs, bundle, parameters, self._reporter)
 

@@ -12,11 +12,7 @@ from typing import ClassVar
 
 import numpy as np
 from SynthMRILib import errors
-from SynthMRILib.findings import Finding
-from SynthMRILib.inference.network_cache import cached_network
 from SynthMRILib.tasks.base import InputRole, Parameters, TaskResult
-
-built: list[str] = []
 
 
 @dataclass(frozen=True)
@@ -39,8 +35,6 @@ class BehaviourTask:
     parameters_class: ClassVar[type[Parameters]] = BehaviourParameters
 
     def check(self, inputs, bundle, parameters):  # noqa: ARG002
-        if inputs["input"].voxels.max() < 0:
-            return [Finding("error", "negative", "The volume is negative: use another.")]
         return []
 
     def run(self, inputs, bundle, parameters, progress):  # noqa: ARG002
@@ -131,10 +125,6 @@ class BehaviourTask:
 
     def read_standard_input(self):
         return {"read": os.read(0, 100).decode()}
-
-    def use_network(self):
-        cached_network((self.parameters.text, "cpu", "float32"), lambda: built.append(self.parameters.text))
-        return {"built": built}
 
     def tell_environment(self):
         return {"utf8": sys.flags.utf8_mode, "variable": os.environ.get(self.parameters.text), "path": sys.path}

@@ -8,6 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import pytest
+from SynthMRILib.errors import SynthMRIError
 from SynthMRILib.jobs.child import launch_process
 from SynthMRILib.jobs.client import JobClient
 from SynthMRILib.jobs.folders import PREFIX
@@ -70,3 +72,14 @@ def wait_until(condition: Callable[[], bool], *, seconds: float) -> float:
 def poll_until_progress(job: Job, *, seconds: float = 30.0) -> None:
     """Poll until the task itself has reported progress."""
     wait_until(lambda: any(getattr(event, "fraction", 0) > 0 for event in job.poll()), seconds=seconds)
+
+
+def error_of(job, kind: type[SynthMRIError]) -> str:
+    """The sentence of the error, of exactly this class, with which the job fails."""
+    with pytest.raises(SynthMRIError) as caught:
+        job.wait(60)
+    assert type(caught.value) is kind
+    assert job.state == "failed"
+    assert job.error is caught.value
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
