@@ -88,6 +88,7 @@ def _fill_view(
     composite.SetBackgroundVolumeID(volume.GetID())
     composite.SetForegroundVolumeID(None)
     composite.SetLabelVolumeID(None)
+    widget.mrmlSliceNode().SetViewGroup(LAYOUT_ID)
     widget.mrmlSliceNode().RotateToVolumePlane(plane_of)
     widget.fitSliceToBackground()
 

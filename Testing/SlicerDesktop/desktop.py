@@ -7,6 +7,7 @@ own Python files (Base/Python/slicer) take the place of those in `slicer_python`
 from __future__ import annotations
 
 import atexit
+import ctypes
 import os
 import shutil
 import sys
@@ -128,6 +129,17 @@ class Desktop:
 _desktop: Desktop | None = None
 
 
+def _make_singletons_immortal() -> None:
+    """Keep None, True and False alive however often PySide6 6.12 gives away a reference to them that it does not own.
+
+    Each call of QApplication.processEvents is one for None; after enough of them Python 3.11 aborts at its end. From
+    Python 3.12 on these objects are immortal by themselves.
+    """
+    if sys.version_info < (3, 12):
+        for singleton in (None, True, False):
+            ctypes.c_ssize_t.from_address(id(singleton)).value += 2**40
+
+
 def _clean_slicer_namespace() -> None:
     """Take out of `slicer` what slicer-core puts there and Slicer does not."""
     import slicer.util
@@ -190,6 +202,7 @@ def install() -> Desktop:
     global _desktop
     if _desktop is not None:
         return _desktop
+    _make_singletons_immortal()
     folder = Path(tempfile.mkdtemp(prefix="SlicerDesktop-"))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     sys.modules["qt"] = make_module("qt", qt_attribute)
