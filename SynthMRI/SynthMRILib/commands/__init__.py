@@ -10,5 +10,6 @@ COMMAND_MODULES = (
     "simulate",
     "train",
     "models",
+    "uncertainty",
     "demo",
 )

@@ -1,0 +1,180 @@
+"""Uncertainty: exact moments, calibrated intervals, findings that trace to numbers."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from bundle_support import a_network, make_bundle
+from conftest import head_like, placed_grid
+from SynthMRILib import cli
+from SynthMRILib.bundles import Bundle, load_bundle
+from SynthMRILib.errors import InputError
+from SynthMRILib.progress import no_progress
+from SynthMRILib.tasks import get_task
+from SynthMRILib.tasks.uncertainty import UncertaintyParameters
+from SynthMRILib.uncertainty.calibration import (
+    Calibration,
+    coverage,
+    fit_multipliers,
+    rank_correlation,
+    sparsification_area,
+)
+from SynthMRILib.uncertainty.findings import find_clusters
+from SynthMRILib.uncertainty.sampling import RunningMoments, dropout_forward, pass_masks
+from SynthMRILib.volume import Grid, Volume
+from SynthMRILib.volume_io import read_volume, write_volume
+
+
+@pytest.fixture(scope="module")
+def a_bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
+    return make_bundle(tmp_path_factory.mktemp("models") / "test-network")
+
+
+def run(volume: Volume, bundle: Bundle, **values: object) -> dict[str, Volume]:
+    return get_task("uncertainty").run({"input": volume}, bundle, UncertaintyParameters(**values), no_progress).outputs
+
+
+@pytest.mark.parametrize("level", [0.5, 1000.0, 4000.0])
+def test_running_moments_equal_float64_at_any_intensity(level: float) -> None:
+    samples = level + 0.05 * np.random.default_rng(0).normal(size=(20, 500))
+    moments = RunningMoments()
+    for sample in samples:
+        moments.add(torch.from_numpy(sample))
+    variance = moments.variance().numpy()
+    assert variance.min() > 0
+    assert variance == pytest.approx(samples.var(axis=0, ddof=1), rel=1e-5)
+    assert moments.mean.numpy() == pytest.approx(samples.mean(axis=0))
+
+
+def test_a_single_sample_has_no_variance() -> None:
+    moments = RunningMoments()
+    moments.add(torch.ones(3))
+    assert moments.variance().tolist() == [0, 0, 0]
+
+
+def test_shared_features_give_what_whole_passes_give() -> None:
+    network, block = a_network(), torch.rand(1, 1, 6, 6, 6)
+    channels = dropout_forward(samples=5, seed=2)(network, block)
+    passes = [
+        network.forward_head(network.forward_features(block), block, mask)
+        for mask in pass_masks(network, block, samples=5, seed=2)
+    ]
+    means = torch.stack([mean[0, 0] for mean, _ in passes]).double()
+    variances = torch.stack([log_variance[0, 0].exp() for _, log_variance in passes]).double()
+    assert torch.allclose(channels[0], means.mean(0))
+    assert torch.allclose(channels[1], means.std(0))
+    assert torch.allclose(channels[2], variances.mean(0).sqrt())
+
+
+def test_tiles_share_the_mask_of_each_pass(an_oblique_volume: Volume, a_bundle: Bundle) -> None:
+    whole, tiled = (run(an_oblique_volume, a_bundle, samples=3, tile=tile) for tile in (500, 9))
+    for role, volume in whole.items():
+        assert np.abs(volume.voxels - tiled[role].voxels).max() <= 1e-4 * np.ptp(whole["output"].voxels), role
+
+
+def test_one_seed_gives_one_map_and_another_seed_another(a_volume: Volume, a_bundle: Bundle) -> None:
+    one, same, other = (run(a_volume, a_bundle, samples=3, seed=s)["epistemic"].voxels for s in (1, 1, 2))
+    assert np.array_equal(one, same)
+    assert not np.array_equal(one, other)
+
+
+def test_total_joins_both_parts_and_is_never_negative(a_volume: Volume, a_bundle: Bundle) -> None:
+    maps = {role: v.voxels for role, v in run(a_volume, a_bundle, samples=3).items()}
+    assert maps["total"] == pytest.approx(np.hypot(maps["epistemic"], maps["aleatoric"]), rel=1e-5)
+    assert all(maps[role].min() >= 0 for role in ("total", "epistemic", "aleatoric"))
+    assert maps["epistemic"].max() > 0
+
+
+def test_maps_are_in_the_units_of_the_input(a_volume: Volume, a_bundle: Bundle) -> None:
+    one = run(a_volume, a_bundle, samples=3)["total"].voxels
+    ten = run(a_volume.with_voxels(10 * a_volume.voxels), a_bundle, samples=3)["total"].voxels
+    assert ten == pytest.approx(10 * one, rel=1e-3)
+
+
+def test_multipliers_hold_their_levels_whatever_the_shape_of_the_errors() -> None:
+    rng = np.random.default_rng(0)
+    total = rng.uniform(0.5, 2, 20000)
+    for draw in (rng.normal, rng.laplace):
+        error, fresh = total * draw(size=20000), total * draw(size=20000)
+        for level, share in coverage(fresh, total, fit_multipliers(error, total)).items():
+            assert share == pytest.approx(level, abs=1.5)
+
+
+def test_rank_correlation_and_sparsification_know_good_from_useless() -> None:
+    rng = np.random.default_rng(0)
+    total = rng.uniform(0.1, 2, 5000)
+    error = total * rng.normal(size=5000)
+    assert rank_correlation(error, total) > 0.4
+    assert abs(rank_correlation(error, rng.permutation(total))) < 0.05
+    assert sparsification_area(error, np.abs(error)) == 0
+    assert sparsification_area(error, total) < sparsification_area(error, rng.permutation(total))
+
+
+def test_calibration_of_other_weights_is_not_used(a_bundle: Bundle) -> None:
+    record = Calibration("other", {50: 0.5, 68: 1.0, 90: 2.0, 95: 3.0}, {}).as_dict()
+    assert Calibration.from_bundle({"sha256": a_bundle.weights_sha256, "calibration": record}) is None
+    assert Calibration.from_bundle({"sha256": "other", "calibration": record}).scale == 1.0
+
+
+def test_an_uncalibrated_bundle_says_so(a_volume: Volume, a_bundle: Bundle) -> None:
+    findings = get_task("uncertainty").check({"input": a_volume}, a_bundle, UncertaintyParameters())
+    assert "uncalibrated" in [f.code for f in findings]
+
+
+@pytest.mark.parametrize("samples", [1, 0, -3, 201])
+def test_a_senseless_number_of_passes_is_refused(a_volume: Volume, a_bundle: Bundle, samples: int) -> None:
+    with pytest.raises(InputError, match="between 2 and 200"):
+        run(a_volume, a_bundle, samples=samples)
+
+
+def test_clusters_are_found_where_they_were_put() -> None:
+    grid = Grid((30, 30, 30), np.array([[-1.0, 0, 0, 15], [0, 1, 0, -15], [0, 0, 1, -15], [0, 0, 0, 1]]))
+    image = Volume(np.full(grid.shape, 100.0), grid)
+    total = np.ones(grid.shape)
+    total[5:9, 6:10, 2:6] = 20
+    total[7, 7, 4] = 30
+    total[20, 20, 20] = 50
+    clusters = find_clusters(Volume(total, grid), image)
+    assert len(clusters) == 1
+    assert clusters[0].volume_mm3 == pytest.approx(64)
+    assert clusters[0].voxel_ijk == (4, 7, 7)
+    assert clusters[0].position_ras == pytest.approx((11, -8, -8))
+    assert clusters[0].side == "right"
+    assert "64 mm3" in clusters[0].sentence()
+    assert "30 % of the signal" in clusters[0].sentence().replace("30.0", "30")
+
+
+def test_commands_calibrate_a_copy_and_write_calibrated_maps(
+    a_bundle: Bundle, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    a_head = Volume(head_like((32, 34, 36)), placed_grid((32, 34, 36), spacing=(1, 1, 1)))
+    write_volume(a_head, tmp_path / "in.nrrd")
+    before = (a_bundle.folder / "configs" / "metadata.json").read_bytes()
+    common = ["--bundle", str(a_bundle.folder), "--samples", "3"]
+    arguments = ["calibrate", "super-resolution", *common, "--reference", str(tmp_path / "in.nrrd")]
+    assert cli.main([*arguments, "--output", str(tmp_path / "calibrated")]) == 0
+    assert (a_bundle.folder / "configs" / "metadata.json").read_bytes() == before
+    calibration = Calibration.from_bundle(load_bundle(tmp_path / "calibrated").section)
+    assert calibration.multipliers[50] < calibration.multipliers[68] < calibration.multipliers[95]
+    folder = tmp_path / "maps"
+    arguments = ["uncertainty", "super-resolution", str(tmp_path / "in.nrrd"), "--samples", "3", "--seed", "4"]
+    assert cli.main([*arguments, "--bundle", str(tmp_path / "calibrated"), "--output", str(folder)]) == 0
+    assert "not for diagnosis" in capsys.readouterr().out
+    record = json.loads((folder / "findings.json").read_text())
+    assert record["calibrated"] is True
+    assert record["interval_multipliers"]["68"] == 1.0
+    raw = run(a_head, a_bundle, samples=3, seed=4)["total"].voxels
+    written = read_volume(folder / "total.nii.gz").voxels
+    assert written == pytest.approx(raw * np.float32(calibration.scale), rel=1e-4)
+
+
+def test_calibration_needs_volumes_and_a_new_folder(a_bundle: Bundle, tmp_path: Path, capsys) -> None:
+    arguments = ["calibrate", "super-resolution", "--bundle", str(a_bundle.folder), "--output", str(tmp_path)]
+    assert cli.main(arguments) == 2
+    assert "--reference" in capsys.readouterr().err
+    assert cli.main([*arguments, "--reference", "x.nii"]) == 2
+    assert "exists already" in capsys.readouterr().err
