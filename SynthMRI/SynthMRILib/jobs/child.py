@@ -102,9 +102,8 @@ class ChildProcess:
 
     @property
     def alive(self) -> bool:
-        """False once the process has ended or was killed."""
-        ended = self._process is not None and self._process.poll() is not None
-        return self._thread.is_alive() and not ended and not self._killed
+        """False once the end of the process is known, or it was killed."""
+        return self._thread.is_alive() and not self._killed
 
     def next_message(self) -> Message | None:
         """The next message, None when there is none yet. The last one is of type `ended`."""
@@ -200,7 +199,7 @@ class ChildProcess:
 
 def reap(process: subprocess.Popen) -> int:
     """Exit code of a process that closed its standard output, hence is ending. Ends what it started, too."""
-    if os.name == "posix":
+    if os.name == "posix" and process.returncode is None:  # else its number may already belong to another
         kill_tree(process)  # comes too late to change the exit code of the process itself
     try:
         return process.wait(timeout=2.0)
