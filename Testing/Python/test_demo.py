@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import SimpleITK as sitk
+from bundle_support import make_bundle
 from scipy import ndimage
 from SynthMRILib import INTENDED_USE
 from SynthMRILib.demo.pictures import slice_through
@@ -187,6 +188,19 @@ def test_the_command_leaves_volumes_scene_page_and_a_record(phantom_file: Path, 
     spacing = [round(node.GetSpacing()[0], 4) for node in nodes]
     assert spacing == [2.0, 1.0, 1.0, 1.0]
     assert all(node.GetAttribute("SynthMRI.IntendedUse") for node in nodes[:3])
+
+
+def test_a_named_bundle_makes_the_enhanced_volume(phantom_file: Path, tmp_path: Path):
+    bundle = make_bundle(tmp_path / "a-bundle", title="A <test> network")
+    arguments = ["--template", phantom_file, "--output", "result", "--bundle", bundle.folder, "--device", "cpu"]
+    done = synthmri("demo", *arguments, folder=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert len(done.stdout.splitlines()) <= 6 and "A <test> network" in done.stdout
+    record = json.loads((tmp_path / "result" / "demo.json").read_text(encoding="utf-8"))
+    assert record["provenance"]["bundle"]["sha256"] == bundle.weights_sha256
+    assert set(record["figures"]) == {"Trilinear interpolation", "B-spline interpolation", "A <test> network"}
+    page = (tmp_path / "result" / "index.html").read_text(encoding="utf-8")
+    assert "A &lt;test&gt; network" in page and "stands in for a network" not in page
 
 
 def test_the_command_does_not_write_into_a_folder_that_holds_something(phantom_file: Path, tmp_path: Path):
