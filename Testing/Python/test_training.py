@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from SynthMRILib.bundles import load_bundle
 from SynthMRILib.errors import InputError
 from SynthMRILib.training.cache import Cache, Entry, crop_to_head, prepared, write_cache
 from SynthMRILib.training.loop import LoopConfig, learning_rate
@@ -210,3 +211,17 @@ def test_unknown_settings_are_named(a_cache: Path, tmp_path: Path) -> None:
     config["loop"]["stepz"] = 3
     with pytest.raises(InputError, match="'loop' has no 'stepz'"):
         run_training(config, tmp_path / "run")
+
+
+def test_the_result_of_training_is_a_bundle_with_its_card(a_cache: Path, tmp_path: Path) -> None:
+    config = a_config(a_cache, 4)
+    config["bundle"] = {"title": "A small one", "limits": ["Four steps are few."]}
+    weights = run_training(config, tmp_path / "run")
+    bundle = load_bundle(tmp_path / "run" / "bundle")
+    assert bundle.title == "A small one"
+    assert bundle.experimental
+    assert torch.allclose(bundle.build_network().state_dict()["exit.bias"], weights["exit.bias"], atol=1e-2)
+    card = bundle.card_path.read_text(encoding="utf-8")
+    assert "Four steps are few." in card
+    assert "gain_db_real_t1w" in card
+    assert bundle.section["training"]["subjects"]["cache"] == ["subject0", "subject1"]

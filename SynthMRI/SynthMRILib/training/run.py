@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from dataclasses import fields
 from pathlib import Path
@@ -11,6 +12,8 @@ from typing import Any
 from lightning.fabric import Fabric
 
 from ..errors import InputError
+from .cache import Cache
+from .export import BundleDescription, write_bundle
 from .loop import LoopConfig, State, fit
 from .patches import PatchConfig
 from .super_resolution import SuperResolutionConfig, SuperResolutionTraining
@@ -55,4 +58,43 @@ def train(
     values |= {name: Path(values[name]) for name in ("cache", "validation_cache") if name in values}
     training_class, config_class = TRAININGS[task]
     training = training_class(from_mapping(config_class, values, "training"))
-    return fit(training, loop, output, report=report, fabric=fabric)
+    state = fit(training, loop, output, report=report, fabric=fabric)
+    if fabric.is_global_zero:
+        export(task, config, output, state)
+    return state
+
+
+def export(task: str, config: dict[str, Any], output: Path, state: State) -> Path:
+    """Write the averaged weights as a bundle to `output/bundle`, in place of an earlier one of this run."""
+    words = config.get("bundle", {})
+    description = BundleDescription(
+        title=words.get("title", f"{task}, {state.step} steps"),
+        task=task,
+        description=words.get("description", "Trained with `synthmri train`."),
+        network_name="RRDBNet",
+        network_arguments=config.get("training", {}).get("network", {}),
+        expects=words.get("expects", {}),
+        training=training_facts(config, state),
+        validation=last_validation(output),
+        limits=words.get("limits", []),
+        experimental=words.get("experimental", True),
+    )
+    shutil.rmtree(output / "bundle", ignore_errors=True)
+    return write_bundle(output / "bundle", state.average, description)
+
+
+def training_facts(config: dict[str, Any], state: State) -> dict[str, Any]:
+    """What the card says of the run: length, data and ranges of the simulation."""
+    settings = {k: v for k, v in config.get("training", {}).items() if not k.endswith("cache")}
+    facts = {"steps": state.step, "hours": round(state.seconds / 3600, 2), "settings": settings}
+    caches = {k: Path(v) for k, v in config.get("training", {}).items() if k.endswith("cache")}
+    subjects = {k: sorted({entry.subject for entry in Cache(path).entries}) for k, path in caches.items()}
+    return {**facts, "loop": config.get("loop", {}), "patches": config.get("patches", {}), "subjects": subjects}
+
+
+def last_validation(output: Path) -> dict[str, float]:
+    """Figures of the last validation in the log, by name."""
+    log = output / "training.jsonl"
+    lines = [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines()] if log.exists() else []
+    figures = [line for line in lines if line["event"] == "validation"]
+    return {name: value for name, value in figures[-1].items() if name.startswith("gain_")} if figures else {}
