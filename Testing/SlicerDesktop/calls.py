@@ -133,9 +133,7 @@ class UnboundMethod:
 
 def construct(player: type, class_name: str, arguments: tuple) -> Any:
     """Make the object that plays `class_name`, if Slicer's Python can make one with these arguments."""
-    listed = manifest.classes()[class_name].get("constructor")
-    if listed is None:
-        raise TypeError(f"Slicer's Python cannot make a '{class_name}'.")
+    listed = manifest.classes()[class_name]["constructor"]
     texts = [f"{class_name}{listed}"] if isinstance(listed, str) else listed
     signatures = [manifest.parse_signature(text) for text in texts]
     member = manifest.Member("method", class_name, class_name, signatures)

@@ -148,6 +148,13 @@ def connect(proxy: Any, signature: str, function: Callable) -> bool:
     return True
 
 
+def disconnect_all(proxy: Any) -> None:
+    """Break every connection that Python made with signals of `proxy`."""
+    for connection in proxy.record().connections:
+        connection.break_off()
+    proxy.record().connections.clear()
+
+
 def disconnect(proxy: Any, signature: str, function: Callable | None = None) -> bool:
     """Undo `connect`; whether there was such a connection."""
     found = find_signal(proxy.slicer_class_name, signature)

@@ -137,6 +137,6 @@ def _to_object(value: Any, type_name: str) -> Any:
     is_plain = isinstance(converted, (str, int, float, bool, list, dict)) and not isinstance(converted, enum.Enum)
     if type_name.endswith("*") and wanted.startswith(("Q", "vtk", "qMRML", "qSlicer", "ctk")) and is_plain:
         raise _refuse(value, type_name)
-    if wanted.startswith("vtk") and converted is not None and not converted.IsA(wanted):
+    if wanted.startswith("vtk") and converted is not None and not (hasattr(converted, "IsA") and converted.IsA(wanted)):
         raise _refuse(value, type_name)
     return converted

@@ -7,7 +7,6 @@ own Python files (Base/Python/slicer) take the place of those in `slicer_python`
 from __future__ import annotations
 
 import atexit
-import ctypes
 import os
 import shutil
 import sys
@@ -18,13 +17,14 @@ from typing import Any
 
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 
+import PySide6
 import slicer
 from PySide6 import QtCore, QtWidgets
 
 from . import adapters, application, dialogs, manifest, sample_data, widgets
 from .application.app import Application
 from .application.home import Home, make_home
-from .connections import callback_errors
+from .connections import callback_errors, disconnect_all
 from .errors import NotInStandInError
 from .modules_qt import make_module, module_attribute, qt_attribute
 from .proxies import proxy_for
@@ -108,8 +108,9 @@ class Desktop:
         for name in manager.modulesNames():
             manager.unload(name)
         self.process_events()
-        slicer.mrmlScene.Clear(True)
-        self._use_new_scene()
+        for part in self._application.lasting_parts():
+            disconnect_all(proxy_for(part))
+        self._application.empty_scene()
         for _ in range(10):
             QtWidgets.QApplication.restoreOverrideCursor()
         self._application.settings().clear()
@@ -121,23 +122,14 @@ class Desktop:
         self.home.forget()
         QtWidgets.QApplication.sendPostedEvents(None, QtCore.QEvent.Type.DeferredDelete)
 
-    def _use_new_scene(self) -> None:
-        slicer.mrmlScene = slicer.vtkMRMLScene()
-        self._application.use_scene(slicer.mrmlScene)
-
 
 _desktop: Desktop | None = None
 
 
-def _make_singletons_immortal() -> None:
-    """Keep None, True and False alive however often PySide6 6.12 gives away a reference to them that it does not own.
-
-    Each call of QApplication.processEvents is one for None; after enough of them Python 3.11 aborts at its end. From
-    Python 3.12 on these objects are immortal by themselves.
-    """
-    if sys.version_info < (3, 12):
-        for singleton in (None, True, False):
-            ctypes.c_ssize_t.from_address(id(singleton)).value += 2**40
+def _check_qt() -> None:
+    """PySide6 6.12 gives away references to None and True that it does not own: Python before 3.12 aborts."""
+    if PySide6.__version_info__[:2] >= (6, 12) and sys.version_info < (3, 12):
+        raise ImportError("PySide6 6.12 crashes under Python 3.11: install PySide6-Essentials<6.12.")
 
 
 def _clean_slicer_namespace() -> None:
@@ -202,7 +194,7 @@ def install() -> Desktop:
     global _desktop
     if _desktop is not None:
         return _desktop
-    _make_singletons_immortal()
+    _check_qt()
     folder = Path(tempfile.mkdtemp(prefix="SlicerDesktop-"))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     sys.modules["qt"] = make_module("qt", qt_attribute)
@@ -218,6 +210,7 @@ def install() -> Desktop:
     qt_application = Application(home)
     slicer.app = proxy_for(qt_application)
     _desktop = Desktop(qt_application, home)
-    _desktop._use_new_scene()
+    slicer.mrmlScene = slicer.vtkMRMLScene()
+    qt_application.use_scene(slicer.mrmlScene)
     _import_python_layer()
     return _desktop

@@ -60,9 +60,15 @@ def answer(kind: str, text: str) -> Any:
 def _record(dialog: QtWidgets.QDialog) -> ShownDialog:
     if isinstance(dialog, QtWidgets.QMessageBox):
         detail = dialog.detailedText() or dialog.informativeText()
-        return ShownDialog("message", dialog.windowTitle(), dialog.text(), detail)
+        return ShownDialog("message", dialog.windowTitle().strip(), dialog.text(), detail)
     labels = [label.text() for label in dialog.findChildren(QtWidgets.QLabel) if label.text()]
     return ShownDialog("dialog", dialog.windowTitle(), "\n".join(labels))
+
+
+def _choices(box: QtWidgets.QMessageBox) -> int:
+    """How many ways there are to close a message box; its "Show Details" button closes nothing."""
+    details = QtWidgets.QMessageBox.ButtonRole.ActionRole
+    return sum(box.buttonRole(button) != details for button in box.buttons())
 
 
 def execute(dialog: QtWidgets.QDialog) -> int:
@@ -72,7 +78,7 @@ def execute(dialog: QtWidgets.QDialog) -> int:
     if _answers:
         prepared = _answers.popleft()
         result = prepared(dialog) if isinstance(prepared, Callable) else prepared
-    elif isinstance(dialog, QtWidgets.QMessageBox) and len(dialog.buttons()) <= 1:
+    elif isinstance(dialog, QtWidgets.QMessageBox) and _choices(dialog) <= 1:
         result = int(dialog.standardButtons().value) or int(QtWidgets.QMessageBox.StandardButton.Ok.value)
     else:
         raise UnexpectedDialogError(f"A dialog opened without a prepared answer: {record.title}: {record.text}")

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import weakref
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 from PySide6 import QtCore
@@ -57,6 +57,8 @@ class Proxy(metaclass=ProxyType):
         if keywords:
             raise TypeError(f"{type(self).__name__} takes no keyword arguments, but {', '.join(keywords)} was given.")
         player = implementations.player(self.slicer_class_name)
+        if "constructor" not in manifest.classes()[self.slicer_class_name]:
+            raise TypeError(f"Slicer's Python cannot make a '{self.slicer_class_name}'.")
         if player is None:
             raise NotInStandInError(f"The class '{self.slicer_class_name}'")
         is_derived = "slicer_class_name" not in vars(type(self))
@@ -174,6 +176,11 @@ def _forget(pointer: int, qt_object: Any) -> None:
     del _records[pointer]
 
 
+def _drop(pointer: int, *_: Any) -> None:
+    """A Qt object was deleted."""
+    _records.pop(pointer, None)
+
+
 def _attach(proxy: Proxy, qt_object: Any) -> None:
     object.__setattr__(proxy, "_qt", qt_object)
     if not isinstance(qt_object, QtCore.QObject):
@@ -183,7 +190,7 @@ def _attach(proxy: Proxy, qt_object: Any) -> None:
     if record is None or record.qt_object is not qt_object or not Shiboken.isValid(record.qt_object):
         record = Record(qt_object, weakref.ref(proxy))
         _records[pointer] = record
-        qt_object.destroyed.connect(lambda *_: _records.pop(pointer, None) if _records.get(pointer) is record else None)
+        qt_object.destroyed.connect(partial(_drop, pointer))
     record.proxy = weakref.ref(proxy)
     weakref.finalize(proxy, _forget, pointer, qt_object).atexit = False
 

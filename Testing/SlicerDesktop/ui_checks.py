@@ -41,6 +41,7 @@ _KIND_OF_TAG = {
 
 def check_tree(root: ET.Element) -> None:
     """Check classes, properties and names of a whole .ui file; AttributeError or TypeError for the first fault."""
+    _check_scopes(root)
     names: set[str] = set()
     for element in root.iter():
         if element.tag not in ("widget", "layout", "spacer", "action"):
@@ -54,6 +55,16 @@ def check_tree(root: ET.Element) -> None:
             _check_class(class_name, name)
             for entry in element.findall("property"):
                 check_property(class_name, name, entry, is_layout=element.tag == "layout")
+
+
+def _check_scopes(root: ET.Element) -> None:
+    """Enum values as Qt 5 reads them: 'QFrame::Box', not 'QFrame::Shape::Box'."""
+    for element in [*root.iter("enum"), *root.iter("set")]:
+        for part in (element.text or "").split("|"):
+            words = part.strip().split("::")
+            if len(words) > 2:
+                short = f"{words[0]}::{words[-1]}"
+                raise AttributeError(f".ui file: '{part.strip()}' is read by Qt 6 only; write '{short}'.")
 
 
 def _check_class(class_name: str, name: str) -> None:
@@ -101,10 +112,6 @@ def _check_value(where: str, member: manifest.Member, value: ET.Element) -> None
             words = part.strip().split("::")
             if words[-1] not in keys:
                 raise AttributeError(f"{where}: {described} has no value '{part.strip()}'.")
-            if len(words) > 2:
-                raise AttributeError(
-                    f"{where}: '{part.strip()}' is read by Qt 6 only; write '{words[0]}::{words[-1]}'."
-                )
         return
     allowed = _KIND_OF_TAG.get(value.tag)
     if allowed is None:

@@ -59,17 +59,38 @@ class Application(QApplication):
         self.main_window = MainWindow()
         self._logic = slicer.vtkSlicerApplicationLogic()
         self._logic.SetTemporaryPath(str(home.temporary))
+        self._remote_io, self._data_io = slicer.vtkMRMLRemoteIOLogic(), slicer.vtkDataIOManagerLogic()
+        self._remote_io.GetCacheManager().SetRemoteCacheDirectory(str(home.cache))
+        self._data_io.SetMRMLApplicationLogic(self._logic)
+        self._data_io.SetAndObserveDataIOManager(self._remote_io.GetDataIOManager())
+        self._colors = slicer.vtkMRMLColorLogic()
+        self._colors.SetMRMLApplicationLogic(self._logic)
+        self._logic.SetColorLogic(self._colors)
         self._layout_manager = LayoutManager(self._logic, self)
         self._settings = QSettings()
         self._revision_settings = QSettings(str(home.settings / "Slicer-revision.ini"), QSettings.Format.IniFormat)
 
+    def lasting_parts(self) -> list[QObject]:
+        """The objects that live on from test to test."""
+        return [self, self.main_window, self._layout_manager, self._modules, self._io]
+
     def use_scene(self, scene: Any) -> None:
         """Make `scene` the application's scene: selection, views and color tables included."""
         self._logic.SetMRMLScene(scene)
+        self._logic.SetMRMLSceneDataIO(scene, self._remote_io, self._data_io)
+        self._colors.SetMRMLScene(scene)
         slicer.vtkMRMLSliceNode.AddDefaultSliceOrientationPresets(scene)
         self._layout_manager.setMRMLScene(scene)
         self._modules.use_scene(scene)
         self.mrmlSceneChanged.emit(scene)
+
+    def empty_scene(self) -> None:
+        """Close the scene and set what survives that, such as layout and slice views, back to the start."""
+        scene = self.mrmlScene()
+        scene.Clear(False)
+        for index in reversed(range(scene.GetNumberOfNodesByClass("vtkMRMLScriptedModuleNode"))):
+            scene.RemoveNode(scene.GetNthNodeByClass(index, "vtkMRMLScriptedModuleNode"))
+        self._layout_manager.reset_views()
 
     def mrmlScene(self) -> Any:
         return self._logic.GetMRMLScene()

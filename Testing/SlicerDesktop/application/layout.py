@@ -29,7 +29,6 @@ class LayoutManager(QObject):
         self._slices: dict[str, SliceWidget] = {}
         self._views: list[ThreeDWidget] = []
         self._scene: Any = None
-        self._tags: list[tuple[Any, int]] = []
         self._viewport = QWidget()
         self._paused, self._adding = 0, False
 
@@ -38,19 +37,23 @@ class LayoutManager(QObject):
 
     @Slot(object)
     def setMRMLScene(self, scene: Any) -> None:
-        for observed, tag in self._tags:
-            observed.RemoveObserver(tag)
-        self._tags.clear()
-        self._slices.clear()
-        self._views.clear()
-        self._slice_logics.RemoveAllItems()
         self._scene = scene
-        self._tags.append((scene, scene.AddObserver(slicer.vtkMRMLScene.NodeAddedEvent, self._add_missing)))
+        scene.AddObserver(slicer.vtkMRMLScene.NodeAddedEvent, self._add_missing)
         self._layout_logic.SetMRMLScene(scene)
         node = self._layout_logic.GetLayoutNode()
-        self._tags.append((node, node.AddObserver("ModifiedEvent", self._on_layout_modified)))
+        node.AddObserver("ModifiedEvent", self._on_layout_modified)
         self._arrangement = node.GetViewArrangement()
         self.setLayout(slicer.vtkMRMLLayoutNode.SlicerLayoutFourUpView)
+
+    def reset_views(self) -> None:
+        """Four-up layout, and nothing in the slice views."""
+        self.setLayout(slicer.vtkMRMLLayoutNode.SlicerLayoutFourUpView)
+        for widget in self._slices.values():
+            node = widget.mrmlSliceCompositeNode()
+            for set_layer in (node.SetBackgroundVolumeID, node.SetForegroundVolumeID, node.SetLabelVolumeID):
+                set_layer(None)
+            node.SetForegroundOpacity(0)
+            widget.sliceView().cornerAnnotation().ClearAllTexts()
 
     def _on_layout_modified(self, node: Any, _event: str) -> None:
         self._add_missing()
@@ -77,7 +80,7 @@ class LayoutManager(QObject):
         logic = slicer.vtkMRMLSliceLogic()
         logic.SetMRMLApplicationLogic(self._application_logic)
         logic.SetMRMLScene(self._scene)
-        logic.AddSliceNode(node.GetLayoutName())
+        logic.SetSliceNode(node)
         self._slice_logics.AddItem(logic)
         return logic
 

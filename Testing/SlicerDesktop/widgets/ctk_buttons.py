@@ -59,10 +59,16 @@ class CollapsibleButton(QAbstractButton):
                 child.setVisible(self._wished.pop(child, True))
             else:
                 self._wished[child] = not child.isHidden()
-                child.hide()
+                self._force_hidden(child)
         self._switching = False
         self.updateGeometry()
         self.contentsCollapsed.emit(not opened)
+
+    @staticmethod
+    def _force_hidden(child: QWidget) -> None:
+        """Hide a widget so that Qt still tells when someone hides it on purpose."""
+        child.hide()
+        child.setAttribute(Qt.WidgetAttribute.WA_WState_ExplicitShowHide, False)
 
     def childEvent(self, event: QEvent) -> None:
         if event.type() == QEvent.Type.ChildAdded and event.child().isWidgetType():
@@ -75,7 +81,7 @@ class CollapsibleButton(QAbstractButton):
             self._wished[child] = shown
             if shown:
                 self._switching = True
-                child.hide()
+                self._force_hidden(child)
                 self._switching = False
         return super().eventFilter(child, event)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 import math
 
 from PySide6.QtCore import Property, Qt, Signal, Slot
@@ -81,6 +82,13 @@ class DoubleSpinBox(QWidget):
 @completed("ctkSliderWidget")
 class SliderWidget(QWidget):
     """A slider and a spin box that show the same number."""
+
+    class SynchronizeSibling(enum.IntFlag):
+        """What sliders side by side share."""
+
+        NoSynchronize = 0
+        SynchronizeWidth = 1
+        SynchronizeDecimals = 2
 
     valueChanged = Signal(float)
     valueIsChanging = Signal(float)

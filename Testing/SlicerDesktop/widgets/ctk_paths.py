@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from PySide6.QtCore import Property, Signal, Slot
-from PySide6.QtWidgets import QComboBox, QHBoxLayout, QPushButton, QToolButton, QWidget
+from PySide6.QtCore import Property, QDir, Signal, Slot
+from PySide6.QtWidgets import QComboBox, QFileDialog, QHBoxLayout, QPushButton, QToolButton, QWidget
 
 from .. import dialogs
 from .completion import completed
@@ -15,6 +15,7 @@ from .completion import completed
 class PathLineEdit(QWidget):
     """A line for a path, with a history and a browse button."""
 
+    Filter, Option, SizeAdjustPolicy = QDir.Filter, QFileDialog.Option, QComboBox.SizeAdjustPolicy
     currentPathChanged = Signal(str)
     validInputChanged = Signal(bool)
 
@@ -73,6 +74,7 @@ class PathLineEdit(QWidget):
 class DirectoryButton(QWidget):
     """A button that shows and picks a folder."""
 
+    Option = QFileDialog.Option
     directoryChanged = Signal(str)
     directorySelected = Signal(str)
 
