@@ -5,19 +5,17 @@ from typing import Annotated, Any
 
 import numpy as np
 import slicer
-import vtk
 from slicer import vtkMRMLScalarVolumeNode
 from slicer.i18n import tr as _
 from slicer.i18n import translate
 from slicer.parameterNodeWrapper import WithinRange, parameterNodeWrapper
 from slicer.ScriptedLoadableModule import (
     ScriptedLoadableModule,
-    ScriptedLoadableModuleLogic,
     ScriptedLoadableModuleTest,
-    ScriptedLoadableModuleWidget,
 )
-from slicer.util import VTKObservationMixin
 from SynthMRIModuleLib.choices import Device, Method, Precision
+from SynthMRIModuleLib.module_logic import TaskLogic
+from SynthMRIModuleLib.module_widget import ParameterNodeWidget
 
 TASK = "super-resolution"
 
@@ -88,36 +86,18 @@ class SynthMRIParameterNode:
         return {"inputNode": self.inputVolume, "bundle": self.bundle, "parameters": parameters}
 
 
-class SynthMRIWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
+class SynthMRIWidget(ParameterNodeWidget):
     """The panel: widgets to parameter node and back, no arithmetic."""
-
-    def __init__(self, parent=None) -> None:
-        ScriptedLoadableModuleWidget.__init__(self, parent)
-        VTKObservationMixin.__init__(self)
-        self.logic = None
-        self._parameterNode = None
-        self._parameterNodeGuiTag = None
 
     def setup(self) -> None:
         """Called when the user opens the module the first time."""
-        ScriptedLoadableModuleWidget.setup(self)
-        uiWidget = slicer.util.loadUI(self.resourcePath("UI/SynthMRI.ui"))
-        self.layout.addWidget(uiWidget)
-        self.ui = slicer.util.childWidgetVariables(uiWidget)
-        uiWidget.setMRMLScene(slicer.mrmlScene)
-        self.logic = SynthMRILogic()
-        self._setUpParts()
-        self.addObserver(slicer.mrmlScene, slicer.mrmlScene.StartCloseEvent, self.onSceneStartClose)
-        self.addObserver(slicer.mrmlScene, slicer.mrmlScene.EndCloseEvent, self.onSceneEndClose)
-        self.initializeParameterNode()
-
-    def _setUpParts(self) -> None:
         from SynthMRIModuleLib.bundle_selector import BundleSelector
         from SynthMRIModuleLib.compare_button import CompareButton
         from SynthMRIModuleLib.run_panel import RunPanel
-        from SynthMRIModuleLib.synthetic_mark import install_mark
 
-        install_mark()
+        ParameterNodeWidget.setup(self)
+        self.showPanel("UI/SynthMRI.ui")
+        self.logic = SynthMRILogic()
         self.bundleSelector = BundleSelector(self.ui, task=TASK, on_selected=self.onBundleSelected)
         self.compareButton = CompareButton(self.ui.compareButton)
         self.runPanel = RunPanel(
@@ -126,38 +106,12 @@ class SynthMRIWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             choices=[self.ui.superResolutionCollapsibleButton, self.ui.advancedCollapsibleButton],
             on_finished=self.onRunFinished,
         )
-
-    def cleanup(self) -> None:
-        """Called when the application closes, or the module is reloaded: ends the child process."""
-        self.removeObservers()
-        self.runPanel.close()
-        self.compareButton.close()
-        self.logic.close()
-
-    def onReload(self) -> None:
-        """Developer mode: take up changes of the libraries too."""
-        from SynthMRIModuleLib.reloading import forget_libraries
-
-        self.setParameterNode(None)
-        forget_libraries()
-        ScriptedLoadableModuleWidget.onReload(self)
-
-    def enter(self) -> None:
-        """Called each time the user opens this module."""
         self.initializeParameterNode()
 
-    def exit(self) -> None:
-        """Called each time the user opens a different module: gives the layout back. A run goes on."""
-        self.setParameterNode(None)
-
-    def onSceneStartClose(self, _caller=None, _event=None) -> None:
-        """Called just before the scene is closed."""
-        self.setParameterNode(None)
-
-    def onSceneEndClose(self, _caller=None, _event=None) -> None:
-        """Called just after the scene is closed."""
-        if self.parent.isEntered:
-            self.initializeParameterNode()
+    def closeParts(self) -> None:
+        """The panel is about to go."""
+        self.runPanel.close()
+        self.compareButton.close()
 
     def initializeParameterNode(self) -> None:
         """Show the choices stored in the scene; the first acquired volume is selected when none is yet."""
@@ -166,17 +120,6 @@ class SynthMRIWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             volumes = slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode")
             parameterNode.inputVolume = next((v for v in volumes if self.logic.isAcquired(v)), None)
         self.setParameterNode(parameterNode)
-
-    def setParameterNode(self, parameterNode: SynthMRIParameterNode | None) -> None:
-        """Connect widgets and parameter node, or disconnect them when None."""
-        if self._parameterNode:
-            self._parameterNode.disconnectGui(self._parameterNodeGuiTag)
-            self.removeObserver(self._parameterNode, vtk.vtkCommand.ModifiedEvent, self.updatePanel)
-        self._parameterNode = parameterNode
-        if self._parameterNode:
-            self._parameterNodeGuiTag = self._parameterNode.connectGui(self.ui)
-            self.addObserver(self._parameterNode, vtk.vtkCommand.ModifiedEvent, self.updatePanel)
-        self.updatePanel()
 
     def updatePanel(self, _caller=None, _event=None) -> None:
         """Show what the parameter node holds where no widget is bound to it, and what can be done with it."""
@@ -203,42 +146,21 @@ class SynthMRIWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             self._parameterNode.bundle = name
 
 
-class SynthMRILogic(ScriptedLoadableModuleLogic):
+class SynthMRILogic(TaskLogic):
     """Super-resolution of volume nodes, with or without a panel.
 
     In a script: `output = SynthMRILogic().process(volumeNode, parameters={"method": "bspline"})`.
     """
 
-    def __init__(self) -> None:
-        ScriptedLoadableModuleLogic.__init__(self)
-        from SynthMRIModuleLib.request_check import RequestCheck
-        from SynthMRIModuleLib.task_runner import TaskRunner
-
-        self._runner = TaskRunner()
-        self._check = RequestCheck()
+    task = TASK
 
     def getParameterNode(self) -> SynthMRIParameterNode:
         return SynthMRIParameterNode(super().getParameterNode())
 
-    @property
-    def running(self) -> bool:
-        """True from `start` until `poll` has told how the run ended."""
-        return self._runner.running
-
-    def isAcquired(self, node: vtkMRMLScalarVolumeNode) -> bool:
-        """True for a volume that can be enhanced and that is not a result of ours."""
-        from SynthMRIModuleLib.node_volume import reason_not_usable
-        from SynthMRIModuleLib.result_nodes import is_synthetic
-
-        return not reason_not_usable(node) and not is_synthetic(node)
-
-    def check(self, inputNode, bundle: str | None = None, parameters: dict[str, Any] | None = None) -> list:
-        """Findings about a request, each with a severity and a sentence; an "error" means that it cannot run."""
-        return self._check(TASK, inputNode, bundle=bundle, parameters=parameters or {})
-
-    def ensureDependencies(self) -> None:
-        """Ask for and install the packages a network needs. Raises ResourceError when they are missing afterwards."""
-        self._runner.ensure_dependencies()
+    def outputNames(self, parameters: dict[str, Any]) -> dict[str, str]:
+        """What is added to the name of the input."""
+        suffix = f"SYNTH {parameters.get('factor', 2)}x"
+        return {"output": f"{suffix} B-spline" if parameters.get("method") == Method.BSPLINE.value else suffix}
 
     def start(
         self,
@@ -263,15 +185,7 @@ class SynthMRILogic(ScriptedLoadableModuleLogic):
         from SynthMRIModuleLib.run import Callbacks
 
         callbacks = Callbacks(onProgress, onLog, lambda nodes: onFinished and onFinished(nodes["output"]), onError)
-        self._runner.start(**self._request(inputNode, bundle, parameters), callbacks=callbacks)
-
-    def poll(self) -> None:
-        """Call the callbacks of the run in progress; never waits."""
-        self._runner.poll()
-
-    def cancel(self) -> None:
-        """Stop the run in progress; `poll` tells its end."""
-        self._runner.cancel()
+        self.startRun(inputNode, bundle, parameters, callbacks)
 
     def process(
         self,
@@ -280,24 +194,7 @@ class SynthMRILogic(ScriptedLoadableModuleLogic):
         parameters: dict[str, Any] | None = None,
     ) -> vtkMRMLScalarVolumeNode:
         """Run to the end and return the new volume node. Arguments and errors as `start`."""
-        return self._runner.wait(**self._request(inputNode, bundle, parameters))["output"]
-
-    def close(self) -> None:
-        """End the child process; the next run starts a new one."""
-        self._runner.close()
-
-    def _request(self, inputNode, bundle, parameters) -> dict[str, Any]:
-        parameters = dict(parameters or {})
-        suffix = f"SYNTH {parameters.get('factor', 2)}x"
-        if parameters.get("method") == Method.BSPLINE.value:
-            suffix += " B-spline"
-        return {
-            "task": TASK,
-            "source": inputNode,
-            "bundle": bundle,
-            "parameters": parameters,
-            "output_names": {"output": suffix},
-        }
+        return self.waitForRun(inputNode, bundle, parameters)["output"]
 
 
 class SynthMRITest(ScriptedLoadableModuleTest):

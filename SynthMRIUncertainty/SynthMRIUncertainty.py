@@ -5,18 +5,16 @@ from typing import Annotated, Any
 
 import numpy as np
 import slicer
-import vtk
 from slicer import vtkMRMLScalarVolumeNode
 from slicer.i18n import tr as _
 from slicer.i18n import translate
 from slicer.parameterNodeWrapper import WithinRange, parameterNodeWrapper
 from slicer.ScriptedLoadableModule import (
     ScriptedLoadableModule,
-    ScriptedLoadableModuleLogic,
     ScriptedLoadableModuleTest,
-    ScriptedLoadableModuleWidget,
 )
-from slicer.util import VTKObservationMixin
+from SynthMRIModuleLib.module_logic import TaskLogic
+from SynthMRIModuleLib.module_widget import ParameterNodeWidget
 
 TASK = "uncertainty"
 OUTPUT_NAMES = {
@@ -49,6 +47,7 @@ class SynthMRIUncertaintyParameterNode:
     All choices of the panel; saved with the scene.
 
     inputVolume - The acquired volume to compute an uncertainty for.
+    bundle - Name of the model; empty for the recommended one.
     passes - Number of random runs of the network.
     imageVolume - The synthetic volume the map belongs to.
     uncertaintyVolume - The map, standard deviations in the units of the synthetic volume.
@@ -57,7 +56,8 @@ class SynthMRIUncertaintyParameterNode:
     """
 
     inputVolume: vtkMRMLScalarVolumeNode
-    passes: Annotated[int, WithinRange(2, 64)] = 20
+    bundle: str = ""
+    passes: Annotated[int, WithinRange(2, 200)] = 20
     imageVolume: vtkMRMLScalarVolumeNode
     uncertaintyVolume: vtkMRMLScalarVolumeNode
     threshold: Annotated[float, WithinRange(0.0, 10.0)] = 1.0
@@ -65,82 +65,41 @@ class SynthMRIUncertaintyParameterNode:
 
     def request(self) -> dict[str, Any]:
         """What `SynthMRIUncertaintyLogic.start` and `check` are asked for."""
-        return {"inputNode": self.inputVolume, "bundle": "", "parameters": {"samples": self.passes}}
+        return {"inputNode": self.inputVolume, "bundle": self.bundle, "parameters": {"samples": self.passes}}
 
 
-class SynthMRIUncertaintyWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
+class SynthMRIUncertaintyWidget(ParameterNodeWidget):
     """The panel: widgets to parameter node and back, no arithmetic."""
-
-    def __init__(self, parent=None) -> None:
-        ScriptedLoadableModuleWidget.__init__(self, parent)
-        VTKObservationMixin.__init__(self)
-        self.logic = None
-        self._parameterNode = None
-        self._parameterNodeGuiTag = None
 
     def setup(self) -> None:
         """Called when the user opens the module the first time."""
-        ScriptedLoadableModuleWidget.setup(self)
-        uiWidget = slicer.util.loadUI(self.resourcePath("UI/SynthMRIUncertainty.ui"))
-        self.layout.addWidget(uiWidget)
-        self.ui = slicer.util.childWidgetVariables(uiWidget)
-        uiWidget.setMRMLScene(slicer.mrmlScene)
-        self.logic = SynthMRIUncertaintyLogic()
-        self._setUpParts()
-        self.ui.overlayButton.connect("toggled(bool)", self.onOverlayToggled)
-        self.addObserver(slicer.mrmlScene, slicer.mrmlScene.StartCloseEvent, self.onSceneStartClose)
-        self.addObserver(slicer.mrmlScene, slicer.mrmlScene.EndCloseEvent, self.onSceneEndClose)
-        self.initializeParameterNode()
-
-    def _setUpParts(self) -> None:
-        from SynthMRIModuleLib.overlay import Overlay
+        from SynthMRIModuleLib.bundle_selector import BundleSelector
+        from SynthMRIModuleLib.overlay_panel import OverlayPanel
         from SynthMRIModuleLib.run_panel import RunPanel
-        from SynthMRIModuleLib.synthetic_mark import install_mark
 
-        install_mark()
-        self.overlay = Overlay()
+        ParameterNodeWidget.setup(self)
+        self.showPanel("UI/SynthMRIUncertainty.ui")
+        self.logic = SynthMRIUncertaintyLogic()
+        self.bundleSelector = BundleSelector(self.ui, task=TASK, on_selected=self.onBundleSelected)
+        self.overlayPanel = OverlayPanel(self.ui)
         self.runPanel = RunPanel(
             self.ui, self.logic, choices=[self.ui.computeCollapsibleButton], on_finished=self.onRunFinished
         )
-
-    def cleanup(self) -> None:
-        """Called when the application closes, or the module is reloaded: ends the child process."""
-        self.removeObservers()
-        self.runPanel.close()
-        self.logic.close()
-
-    def onReload(self) -> None:
-        """Developer mode: take up changes of the libraries too."""
-        from SynthMRIModuleLib.reloading import forget_libraries
-
-        self.setParameterNode(None)
-        forget_libraries()
-        ScriptedLoadableModuleWidget.onReload(self)
-
-    def enter(self) -> None:
-        """Called each time the user opens this module."""
         self.initializeParameterNode()
 
-    def exit(self) -> None:
-        """Called each time the user opens a different module: the views show again what they showed before."""
-        self.setParameterNode(None)
-
-    def onSceneStartClose(self, _caller=None, _event=None) -> None:
-        """Called just before the scene is closed."""
-        self.setParameterNode(None)
-
-    def onSceneEndClose(self, _caller=None, _event=None) -> None:
-        """Called just after the scene is closed."""
-        if self.parent.isEntered:
-            self.initializeParameterNode()
+    def closeParts(self) -> None:
+        """The panel is about to go."""
+        self.runPanel.close()
 
     def initializeParameterNode(self) -> None:
-        """Show the choices stored in the scene; a result of ours is selected when none is yet."""
+        """Show the choices stored in the scene; volumes that fit are selected when none are yet."""
         from SynthMRIModuleLib.overlay import is_uncertainty
         from SynthMRIModuleLib.result_nodes import is_synthetic
 
         parameterNode = self.logic.getParameterNode()
         volumes = slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode")
+        if not parameterNode.inputVolume:
+            parameterNode.inputVolume = next((v for v in volumes if self.logic.isAcquired(v)), None)
         if not parameterNode.uncertaintyVolume:
             parameterNode.uncertaintyVolume = next(filter(is_uncertainty, volumes), None)
         if not parameterNode.imageVolume:
@@ -148,92 +107,42 @@ class SynthMRIUncertaintyWidget(ScriptedLoadableModuleWidget, VTKObservationMixi
             parameterNode.imageVolume = next(images, None)
         self.setParameterNode(parameterNode)
 
-    def setParameterNode(self, parameterNode: SynthMRIUncertaintyParameterNode | None) -> None:
-        """Connect widgets and parameter node, or disconnect them when None."""
-        if self._parameterNode:
-            self._parameterNode.disconnectGui(self._parameterNodeGuiTag)
-            self.removeObserver(self._parameterNode, vtk.vtkCommand.ModifiedEvent, self.updatePanel)
-            self.ui.overlayButton.checked = False
-        self._parameterNode = parameterNode
-        if self._parameterNode:
-            self._parameterNodeGuiTag = self._parameterNode.connectGui(self.ui)
-            self.addObserver(self._parameterNode, vtk.vtkCommand.ModifiedEvent, self.updatePanel)
-        self.updatePanel()
-
     def updatePanel(self, _caller=None, _event=None) -> None:
         """Show what can be computed and shown with the choices in the parameter node."""
         node = self._parameterNode
+        if node:
+            self.bundleSelector.show(node.bundle)
         self.runPanel.show(node.request() if node else None)
-        if not node:
-            return
-        from SynthMRIModuleLib.overlay import reason_not_shown
+        self.overlayPanel.offer(node)
 
-        reason = reason_not_shown(node.imageVolume, node.uncertaintyVolume)
-        self.ui.overlayButton.enabled = not reason
-        self.ui.overlayButton.toolTip = reason or _("Lay the map over the synthetic volume in all slice views.")
-        self.ui.overlayHintLabel.text = reason
-        self.ui.overlayHintLabel.visible = bool(reason)
-        if reason or not self.overlay.shows(node.imageVolume, node.uncertaintyVolume):
-            self.ui.overlayButton.checked = False
-        self.overlay.adjust(threshold_percent=node.threshold, opacity=node.opacity)
-
-    def onOverlayToggled(self, checked: bool) -> None:
-        """Show or hide the map."""
-        node = self._parameterNode
-        if not checked or not node:
-            self.overlay.hide()
-            self.ui.scaleLabel.text = ""
-            return
-        maximum = self.overlay.show(
-            node.imageVolume, node.uncertaintyVolume, threshold_percent=node.threshold, opacity=node.opacity
-        )
-        self.ui.scaleLabel.text = self.logic.scaleText(maximum)
+    def onBundleSelected(self, name: str) -> None:
+        """The user has selected another model."""
+        if self._parameterNode:
+            self._parameterNode.bundle = name
 
     def onRunFinished(self, nodes: dict[str, vtkMRMLScalarVolumeNode]) -> None:
-        """The maps are in the scene: select them."""
+        """The maps are in the scene: select the total one and show it unless the user has gone elsewhere."""
         parameterNode = self.logic.getParameterNode()
-        parameterNode.imageVolume = nodes.get("output", parameterNode.imageVolume)
-        parameterNode.uncertaintyVolume = nodes.get("total") or nodes.get("epistemic")
+        parameterNode.imageVolume = nodes["output"]
+        parameterNode.uncertaintyVolume = nodes["total"]
+        if self._parameterNode:
+            self.ui.overlayButton.checked = True
 
 
-class SynthMRIUncertaintyLogic(ScriptedLoadableModuleLogic):
-    """Maps of uncertainty of volume nodes, with or without a panel."""
+class SynthMRIUncertaintyLogic(TaskLogic):
+    """Maps of uncertainty of volume nodes, with or without a panel.
 
-    def __init__(self) -> None:
-        ScriptedLoadableModuleLogic.__init__(self)
-        from SynthMRIModuleLib.request_check import RequestCheck
-        from SynthMRIModuleLib.task_runner import TaskRunner
+    In a script: `nodes = SynthMRIUncertaintyLogic().process(volumeNode, parameters={"samples": 20})`.
+    """
 
-        self._runner = TaskRunner()
-        self._check = RequestCheck()
+    task = TASK
 
     def getParameterNode(self) -> SynthMRIUncertaintyParameterNode:
         return SynthMRIUncertaintyParameterNode(super().getParameterNode())
 
-    @property
-    def running(self) -> bool:
-        """True from `start` until `poll` has told how the run ended."""
-        return self._runner.running
-
-    @property
-    def available(self) -> bool:
-        """Whether this version of the engine can compute uncertainties."""
-        from SynthMRILib.tasks import task_names
-
-        return TASK in task_names()
-
-    def check(self, inputNode, bundle: str | None = None, parameters: dict[str, Any] | None = None) -> list:
-        """Findings about a request, each with a severity and a sentence; an "error" means that it cannot run."""
-        from SynthMRILib.findings import Finding
-
-        if not self.available:
-            text = _("This version cannot compute uncertainties. Maps that were computed before can be shown below.")
-            return [Finding("error", "task-missing", text)]
-        return self._check(TASK, inputNode, bundle=bundle, parameters=parameters or {})
-
-    def ensureDependencies(self) -> None:
-        """Ask for and install the packages a network needs. Raises ResourceError when they are missing afterwards."""
-        self._runner.ensure_dependencies()
+    def outputNames(self, _parameters: dict[str, Any]) -> dict[str, str]:
+        """What is added to the name of the input for each output role."""
+        return OUTPUT_NAMES
 
     def start(
         self,
@@ -248,37 +157,21 @@ class SynthMRIUncertaintyLogic(ScriptedLoadableModuleLogic):
     ) -> None:
         """Begin a run and return at once; `poll` calls back. Arguments as `SynthMRILogic.start`.
 
+        :param parameters: parameters of the task that differ from their defaults, e.g. {"samples": 20}.
         :param onFinished: gets the new nodes by output role: "output", "total", "epistemic", "aleatoric".
         """
         from SynthMRIModuleLib.run import Callbacks
 
-        self._runner.start(
-            TASK,
-            inputNode,
-            bundle=bundle,
-            parameters=parameters or {},
-            output_names=OUTPUT_NAMES,
-            callbacks=Callbacks(onProgress, onLog, onFinished, onError),
-        )
+        self.startRun(inputNode, bundle, parameters, Callbacks(onProgress, onLog, onFinished, onError))
 
-    def poll(self) -> None:
-        """Call the callbacks of the run in progress; never waits."""
-        self._runner.poll()
-
-    def cancel(self) -> None:
-        """Stop the run in progress; `poll` tells its end."""
-        self._runner.cancel()
-
-    def close(self) -> None:
-        """End the child process; the next run starts a new one."""
-        self._runner.close()
-
-    def scaleText(self, maximum: float) -> str:
-        """The scale of the colors in words; `maximum` in the units of the volume."""
-        from SynthMRIModuleLib.overlay import SCALE_PERCENT
-
-        text = _("Colors run from 0 to {maximum:.3g} (standard deviation in image units): {percent:g} % of the signal.")
-        return text.format(maximum=maximum, percent=SCALE_PERCENT)
+    def process(
+        self,
+        inputNode: vtkMRMLScalarVolumeNode,
+        bundle: str | None = None,
+        parameters: dict[str, Any] | None = None,
+    ) -> dict[str, vtkMRMLScalarVolumeNode]:
+        """Run to the end and return the new nodes by output role. Arguments and errors as `start`."""
+        return self.waitForRun(inputNode, bundle, parameters)
 
 
 class SynthMRIUncertaintyTest(ScriptedLoadableModuleTest):

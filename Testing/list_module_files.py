@@ -1,7 +1,8 @@
 #!/usr/bin/env python
-"""Compare the files listed in each module's CMakeLists.txt with the files on disk; `--fix` rewrites the lists.
+"""Compare the files listed in each module's CMakeLists.txt with the files there are; `--fix` rewrites the lists.
 
 Slicer installs only what is listed: a Python file that is missing there works in a checkout and fails for every user.
+In a git checkout the files there are those that git knows (`git add` a new file first), elsewhere all on disk.
 Exit status 0 when all lists agree (or were rewritten), 1 when one differs.
 """
 
@@ -9,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import re
+import subprocess
 import sys
 from pathlib import Path
 
@@ -23,16 +25,22 @@ def module_folders(root: Path = ROOT) -> list[Path]:
     )
 
 
-def files_on_disk(folder: Path) -> dict[str, list[str]]:
+def files_there_are(folder: Path) -> dict[str, list[str]]:
     """What each list of that module should hold: the module script first, then the rest in order."""
-    files = [file.relative_to(folder) for file in folder.rglob("*") if file.is_file()]
+    files = [file.relative_to(folder) for file in _files_below(folder)]
     names = sorted(f.as_posix() for f in files if len(f.parts) > 1 and not IGNORED_PARTS & set(f.parts))
-    names = [name for name in names if not name.endswith((".pyc", ".log"))]
     script = f"{folder.name}.py"
     return {
         "MODULE_PYTHON_SCRIPTS": [script, *(name for name in names if name.endswith(".py"))],
         "MODULE_PYTHON_RESOURCES": [name for name in names if not name.endswith(".py")],
     }
+
+
+def _files_below(folder: Path) -> list[Path]:
+    command = ["git", "ls-files", "-z", "--full-name", str(folder)]
+    asked = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    known = [ROOT / name for name in asked.stdout.split("\0") if name]
+    return [file for file in known or folder.rglob("*") if file.is_file()]
 
 
 def _block(variable: str) -> re.Pattern[str]:
@@ -47,9 +55,9 @@ def files_listed(folder: Path, variable: str) -> list[str]:
 
 
 def differences(folder: Path) -> list[str]:
-    """One sentence for each file that is listed and missing, or on disk and not listed."""
+    """One sentence for each file that is listed and missing, or there and not listed."""
     found = []
-    for variable, names in files_on_disk(folder).items():
+    for variable, names in files_there_are(folder).items():
         listed = files_listed(folder, variable)
         found += [
             f"{folder.name}/{n} is not in {variable} and would not be installed" for n in names if n not in listed
@@ -61,10 +69,10 @@ def differences(folder: Path) -> list[str]:
 
 
 def rewrite(folder: Path) -> None:
-    """Write the lists anew from what is on disk."""
+    """Write the lists anew."""
     file = folder / "CMakeLists.txt"
     text = file.read_text(encoding="utf-8")
-    for variable, names in files_on_disk(folder).items():
+    for variable, names in files_there_are(folder).items():
         lines = "".join(f"  {_with_variable(name, folder.name)}\n" for name in names)
         text = _block(variable).sub(lambda _, v=variable, body=lines: f"set({v}\n{body}  )", text)
     if text != file.read_text(encoding="utf-8"):

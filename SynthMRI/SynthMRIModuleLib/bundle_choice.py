@@ -12,12 +12,15 @@ if TYPE_CHECKING:
 #: Stored in the scene instead of a name: the bundle that the task takes when none is named.
 AUTOMATIC = ""
 
+#: Tasks that run the bundles of another task.
+TASK_OF_BUNDLES = {"uncertainty": "super-resolution"}
+
 
 def bundles_of(task: str) -> list[Bundle]:
     """All bundles for a task that are installed here, the preferred one first."""
     from SynthMRILib.bundles import find_bundles
 
-    return find_bundles(task)
+    return find_bundles(TASK_OF_BUNDLES.get(task, task))
 
 
 def chosen_bundle(task: str, name: str | None, parameters: dict[str, Any]) -> Bundle | None:
@@ -25,14 +28,24 @@ def chosen_bundle(task: str, name: str | None, parameters: dict[str, Any]) -> Bu
 
     Raises BundleError with a sentence when it is missing or unusable.
     """
-    from SynthMRILib.bundles import best_bundle, load_bundle
-    from SynthMRILib.errors import BundleError
+    from SynthMRILib.bundles import load_bundle
 
     if parameters.get("method") == "bspline":
         return None
-    if not name and not bundles_of(task):
-        raise BundleError(_("No model for this task is installed. Install one, or choose another method."))
-    return load_bundle(name) if name else best_bundle(task)
+    return load_bundle(name) if name else _preferred_bundle(task)
+
+
+def _preferred_bundle(task: str) -> Bundle:
+    """The first that is not experimental: those are run only when a user names them."""
+    from SynthMRILib.errors import BundleError
+
+    bundles = bundles_of(task)
+    for bundle in bundles:
+        if not bundle.experimental:
+            return bundle
+    if bundles:
+        raise BundleError(_("All installed models for this task are experimental. Select the one you want to try."))
+    raise BundleError(_("No model for this task is installed. Install one, or choose another method."))
 
 
 def card_text(bundle: Bundle) -> str:

@@ -19,6 +19,7 @@ CONTROLS = {
     "QCheckBox",
     "QPushButton",
     "QPlainTextEdit",
+    "QListWidget",
     "QTextBrowser",
     "ctkSliderWidget",
     "qMRMLNodeComboBox",

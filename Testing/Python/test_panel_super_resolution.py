@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -304,9 +305,16 @@ def test_views_that_show_a_synthetic_volume_say_so_and_others_do_not(desktop, pa
     assert mark("Red") == "SYNTHETIC - not for diagnosis", "whichever module is open"
 
 
-def test_reloading_the_module_takes_up_its_libraries_anew(desktop, panel, slicer_scene):
-    import sys
+@pytest.fixture
+def same_libraries_afterwards():
+    """Later tests must not meet two versions of one class."""
+    ours = {name: module for name, module in sys.modules.items() if name.startswith("SynthMRI")}
+    yield
+    sys.modules.update(ours)
 
+
+@pytest.mark.usefixtures("same_libraries_afterwards")
+def test_reloading_the_module_takes_up_its_libraries_anew(desktop, panel, slicer_scene):
     old = sys.modules["SynthMRIModuleLib.run_panel"]
     panel.onReload()
     reopened = slicer_scene.modules.SynthMRIWidget

@@ -63,7 +63,7 @@ class Application(QApplication):
         self._remote_io.GetCacheManager().SetRemoteCacheDirectory(str(home.cache))
         self._data_io.SetMRMLApplicationLogic(self._logic)
         self._data_io.SetAndObserveDataIOManager(self._remote_io.GetDataIOManager())
-        self._colors = slicer.vtkMRMLColorLogic()
+        self._colors = slicer.vtkSlicerColorLogic()  # as the Colors module does: registers color legends too
         self._colors.SetMRMLApplicationLogic(self._logic)
         self._logic.SetColorLogic(self._colors)
         self._layout_manager = LayoutManager(self._logic, self)
