@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip -qq --disable-pip-version-check --timeout 60 --retries 3 \
-       install --prefer-binary --constraint Testing/constraints.txt
+       install --no-compile --prefer-binary --constraint Testing/constraints.txt
 PYTEST_ARGUMENTS ?= --numprocesses 2 --dist loadfile
 
 .PHONY: help demo test lint clean distclean constraints
