@@ -1,0 +1,116 @@
+"""Measure whether uncertainty holds what it promises: coverage, order of errors, and how that compares with edges.
+
+    python Testing/Benchmarks/uncertainty_quality.py FOLDER... --split validate|test [--bundle NAME] [--samples N]
+
+A FOLDER is one subject and holds volumes named by their contrast (T1.nii.gz, ...). Low-resolution inputs are 2x2x2 block
+means. Reported inside the quality mask, for each contrast: coverage of the calibrated intervals at 50, 68, 90 and 95 %,
+rank correlation of total and absolute error, the same of the local gradient magnitude of the result (what an edge map
+without any model would give), and the area of the sparsification error. Each opening is noted in
+`Documentation/evaluations.csv`; the record is `Documentation/figures/uncertainty_<subject>.json`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from scipy import ndimage
+
+CHECKOUT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(CHECKOUT / "SynthMRI"))
+CONTRASTS = ("T1", "T2", "FLAIR", "T1POST")
+
+
+def main() -> int:
+    from SynthMRILib.bundles import best_bundle, load_bundle
+    from SynthMRILib.evaluation import records
+
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("folders", nargs="+", type=Path, metavar="FOLDER")
+    parser.add_argument("--split", required=True, choices=["validate", "test"])
+    parser.add_argument("--bundle", help="name or folder; the best installed one by default")
+    parser.add_argument("--samples", type=int, default=20)
+    arguments = parser.parse_args()
+    bundle = load_bundle(arguments.bundle) if arguments.bundle else best_bundle("super-resolution")
+    facts = {
+        "task": "uncertainty",
+        "split": arguments.split,
+        "samples": arguments.samples,
+        "commit": records.current_commit(CHECKOUT),
+        "bundle": {"name": bundle.name, "sha256": bundle.weights_sha256},
+    }
+    for folder in arguments.folders:
+        rows = {path.name.split(".")[0]: measure(path, bundle, arguments.samples) for path in volumes_of(folder)}
+        command = f"python Testing/Benchmarks/{Path(__file__).name} {folder.name} --split {arguments.split}"
+        record = {**facts, "subject": folder.name, "command": command, "contrasts": rows}
+        records.write_record(CHECKOUT / "Documentation" / "figures" / f"uncertainty_{folder.name}.json", record)
+        note_opening(record, rows)
+        sys.stdout.write(f"{rows}\n")
+    return 0
+
+
+def volumes_of(folder: Path) -> list[Path]:
+    return [path for path in (folder / f"{contrast}.nii.gz" for contrast in CONTRASTS) if path.is_file()]
+
+
+def note_opening(record: dict[str, Any], rows: dict[str, Any]) -> None:
+    """One line a contrast in the table of openings."""
+    import csv
+    import json
+    from datetime import UTC, datetime
+
+    from SynthMRILib.evaluation.records import COLUMNS, TABLE
+
+    with (CHECKOUT / TABLE).open("a", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
+        for contrast, figures in rows.items():
+            writer.writerow(
+                {
+                    "date": datetime.now(UTC).isoformat(timespec="seconds"),
+                    "commit": record["commit"],
+                    "task": record["task"],
+                    "subject": f"{record['subject']}/{contrast}",
+                    "bundle": record["bundle"]["name"],
+                    "bundle_sha256": record["bundle"]["sha256"],
+                    "figures": json.dumps(figures, sort_keys=True),
+                }
+            )
+
+
+def measure(path: Path, bundle, samples: int) -> dict[str, Any]:
+    """Figures of one volume."""
+    from SynthMRILib.evaluation.degrade import crop_to_multiple, degrade
+    from SynthMRILib.evaluation.metrics import quality_mask
+    from SynthMRILib.progress import no_progress
+    from SynthMRILib.tasks import get_task
+    from SynthMRILib.uncertainty import calibration
+    from SynthMRILib.volume_io import read_volume
+
+    reference = crop_to_multiple(read_volume(path))
+    task = get_task("uncertainty")
+    started = time.perf_counter()
+    inputs = {"input": degrade(reference, "mean")}
+    result = task.run(inputs, bundle, task.parameters_class(samples=samples), no_progress)
+    seconds = time.perf_counter() - started
+    mask = quality_mask(reference.voxels)
+    output, total = result.outputs["output"].voxels, result.outputs["total"].voxels[mask]
+    error = (output - reference.voxels)[mask]
+    edges = ndimage.gaussian_gradient_magnitude(output, 1.0)[mask]
+    multipliers = result.provenance["calibration"]["interval_multipliers"]
+    covered = calibration.coverage(error, total, {int(q): m for q, m in multipliers.items()})
+    return {
+        "coverage_percent": {str(q): round(c, 2) for q, c in covered.items()},
+        "rank_correlation": round(calibration.rank_correlation(error, total), 3),
+        "rank_correlation_of_edges": round(calibration.rank_correlation(error, edges), 3),
+        "ause": round(calibration.sparsification_area(error, total), 3),
+        "ause_of_edges": round(calibration.sparsification_area(error, np.asarray(edges)), 3),
+        "seconds": round(seconds, 1),
+    }
+
+
+if __name__ == "__main__":
+    sys.exit(main())
