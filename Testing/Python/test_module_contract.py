@@ -1,0 +1,114 @@
+"""What sister modules, scripts and macros rely on. A change here breaks code outside this file: change it on purpose.
+
+SynthMRIUncertainty is a module of its own, which Slicer may load, reload or leave out apart from SynthMRI; both use the
+parts below. Scripts of users call the logics; scenes of users hold the attributes and the names of parameters.
+"""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+
+import pytest
+from module_support import SUPER_RESOLUTION, UNCERTAINTY
+
+#: Part -> names and arguments that other modules use.
+PARTS = {
+    "module_widget.ParameterNodeWidget": [
+        "setup", "showPanel", "enter", "exit", "cleanup", "onReload", "setParameterNode", "initializeParameterNode",
+        "updatePanel", "closeParts",
+    ],
+    "module_logic.TaskLogic": [
+        "task", "running", "check", "ensureDependencies", "startRun", "waitForRun", "poll", "cancel", "close",
+        "outputNames", "isAcquired",
+    ],
+    "run.Callbacks": ["on_progress", "on_log", "on_finished", "on_error"],
+    "run_panel.RunPanel": ["show", "close"],
+    "bundle_selector.BundleSelector": ["show", "selected"],
+    "overlay_panel.OverlayPanel": ["offer"],
+    "overlay.Overlay": ["show", "shows", "adjust", "hide"],
+}  # fmt: skip
+FUNCTIONS = {
+    "overlay.is_uncertainty": ["node"],
+    "result_nodes.is_synthetic": ["node"],
+    "result_nodes.source_of": ["node"],
+    "result_nodes.provenance_of": ["node"],
+    "node_volume.volume_from_node": ["node"],
+    "node_volume.reason_not_usable": ["node"],
+}
+#: Attributes and roles that scenes of users hold.
+STORED = {
+    "SYNTHETIC_ATTRIBUTE": "SynthMRI.Synthetic",
+    "OUTPUT_ATTRIBUTE": "SynthMRI.Output",
+    "TASK_ATTRIBUTE": "SynthMRI.Task",
+    "INTENDED_USE_ATTRIBUTE": "SynthMRI.IntendedUse",
+    "PROVENANCE_ATTRIBUTE": "SynthMRI.Provenance",
+    "SOURCE_REFERENCE": "SynthMRI.Source",
+}
+#: Parameters that scenes of users hold, and the members of their enumerations, which are stored by name.
+PARAMETERS = {
+    "SynthMRI": {
+        "inputVolume", "outputVolume", "method", "bundle", "device", "precision", "tile", "seed", "compareWhenDone",
+    },
+    "SynthMRIUncertainty": {
+        "inputVolume", "bundle", "passes", "imageVolume", "uncertaintyVolume", "threshold", "opacity",
+    },
+}  # fmt: skip
+MEMBERS = {
+    "Method": {"NETWORK": "network", "BSPLINE": "bspline"},
+    "Device": {"AUTOMATIC": "auto", "CPU": "cpu", "CUDA": "cuda", "MPS": "mps"},
+    "Precision": {"AUTOMATIC": "auto", "FLOAT32": "float32", "BFLOAT16": "bfloat16", "FLOAT16": "float16"},
+}
+
+
+def part(path: str):
+    module, name = path.split(".")
+    return getattr(importlib.import_module(f"SynthMRIModuleLib.{module}"), name)
+
+
+@pytest.fixture(autouse=True)
+def modules(slicer_desktop):
+    for path in (SUPER_RESOLUTION, UNCERTAINTY):
+        slicer_desktop.load_module(path)
+
+
+@pytest.mark.parametrize("path, names", PARTS.items())
+def test_parts_offer_what_modules_use(path, names):
+    offered = set(dir(part(path))) | set(getattr(part(path), "__dataclass_fields__", ()))
+    assert set(names) <= offered
+
+
+@pytest.mark.parametrize("path, arguments", FUNCTIONS.items())
+def test_functions_take_what_modules_give(path, arguments):
+    assert list(inspect.signature(part(path)).parameters) == arguments
+
+
+@pytest.mark.parametrize("name", ["SynthMRI", "SynthMRIUncertainty"])
+def test_logics_are_called_as_scripts_call_them(name):
+    logic = getattr(importlib.import_module(name), f"{name}Logic")
+    assert list(inspect.signature(logic.process).parameters) == ["self", "inputNode", "bundle", "parameters"]
+    start = ["self", "inputNode", "bundle", "parameters", "onProgress", "onLog", "onFinished", "onError"]
+    assert list(inspect.signature(logic.start).parameters) == start
+    assert list(inspect.signature(logic.check).parameters) == ["self", "inputNode", "bundle", "parameters"]
+
+
+def test_what_scenes_hold_keeps_its_names():
+    from SynthMRIModuleLib import choices, result_nodes
+
+    assert {name: getattr(result_nodes, name) for name in STORED} == STORED
+    for name, members in MEMBERS.items():
+        assert {member.name: member.value for member in getattr(choices, name)} == members
+
+
+@pytest.mark.parametrize("name, parameters", PARAMETERS.items())
+def test_parameters_keep_their_names(name, parameters):
+    assert set(getattr(importlib.import_module(name), f"{name}ParameterNode").allParameters) == parameters
+
+
+def test_uncertainty_uses_no_other_part_than_those_above():
+    used = {
+        line.split("SynthMRIModuleLib.")[1].split()[0]
+        for line in UNCERTAINTY.read_text(encoding="utf-8").splitlines()
+        if "from SynthMRIModuleLib." in line
+    }
+    assert used <= {path.split(".")[0] for path in (*PARTS, *FUNCTIONS)}
