@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import ClassVar
 
 import numpy as np
-from scipy import fft
+from scipy import fft, ndimage
 
 from ..volume import Grid, Volume
 from . import bias, coils
@@ -37,6 +37,7 @@ class AcquisitionRecord(Record):
         zero_filling: factor of in-plane interpolation of the result (1 or more).
         coils: receive array and phase of the image.
         normalized: divide by the combined sensitivity, so that noise varies instead of signal.
+        masked_air: blank the air far from the head, as many scanners do; only a rim of noise is left.
         noise: `sigma` relative to the 99.5th percentile; `channels` is taken from `coils`.
         bias: remaining intensity bias.
     """
@@ -53,6 +54,7 @@ class AcquisitionRecord(Record):
     zero_filling: float = 1.0
     coils: CoilRecord = field(default_factory=CoilRecord)
     normalized: bool = True
+    masked_air: bool = False
     noise: NoiseRecord = field(default_factory=NoiseRecord)
     bias: BiasRecord = field(default_factory=BiasRecord)
 
@@ -77,7 +79,16 @@ def apply(record: AcquisitionRecord, volume: Volume) -> Volume:
     result = np.sqrt(power)
     if record.normalized and record.coils.channels > 1:
         result /= coils.combined_sensitivity(record.coils, target)
+    if record.masked_air:
+        result = np.where(_near_head(result), result, 0)
     return Volume(result, rescaled_grid(volume.grid, target), dict(volume.header))
+
+
+def _near_head(image: np.ndarray) -> np.ndarray:
+    """Where the smoothed signal stands out of the noise: the head and about three voxels around it."""
+    smooth = ndimage.uniform_filter(image, 5)
+    bright = smooth > 0.1 * np.percentile(smooth, 99)
+    return ndimage.binary_dilation(ndimage.binary_opening(bright, iterations=2), iterations=5)
 
 
 def slices(record: AcquisitionRecord, volume: Volume) -> Volume:

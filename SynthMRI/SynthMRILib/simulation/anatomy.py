@@ -80,7 +80,9 @@ def apply(
     tissues = structure.add_sheets(record.structure, tissues, labels, spacing)
     variation = texture(record, labels.shape, spacing)
     structure.add_halo(record.structure, variation, labels, spacing)
-    return structure.add_vessels(record.structure, mix(tissues, variation, sharpness=record.sharpness), spacing)
+    head = mix(tissues, variation, sharpness=record.sharpness)
+    head = structure.add_arachnoid(record.structure, head, labels, spacing)
+    return structure.add_vessels(record.structure, head, spacing)
 
 
 def texture(record: AnatomyRecord, shape: tuple[int, ...], spacing: tuple[float, float, float]) -> np.ndarray:

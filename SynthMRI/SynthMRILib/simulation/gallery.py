@@ -26,7 +26,7 @@ def write_gallery(sample: Sample, path: Path, *, title: str) -> None:
     except ImportError as error:
         raise ResourceError("The gallery needs matplotlib; install it with: pip install matplotlib.") from error
     first = next(iter(sample.volumes.values()))
-    center, size = point_of_interest(sample), _sizes(first)
+    views = _views(first, point_of_interest(sample))
     curve = sample.facts.get("motion")
     columns = len(ORIENTATIONS) + (curve is not None)
     figure = Figure(figsize=(4.2 * columns, 4.0 * len(sample.volumes) + 0.5), facecolor="black", layout="constrained")
@@ -34,7 +34,7 @@ def write_gallery(sample: Sample, path: Path, *, title: str) -> None:
     rows = figure.subplots(len(sample.volumes), columns, squeeze=False)
     for row, (name, volume) in zip(rows, sample.volumes.items()):
         for axes, orientation in zip(row, ORIENTATIONS):
-            _draw(axes, sample, name, volume, orientation, center, size[orientation])
+            _draw(axes, sample, name, volume, orientation, *views[orientation])
         if curve is not None:
             _draw_motion(row[-1], curve)
     figure.suptitle(f"{title}\n{INTENDED_USE}", color="white", fontsize=11)
@@ -83,8 +83,14 @@ def _middle(volume: Volume, mask: np.ndarray) -> tuple[float, float, float]:
     return tuple(float(x) for x in volume.grid.index_to_ras(np.argwhere(mask)[::7].mean(axis=0)[::-1]))
 
 
-def _sizes(volume: Volume) -> dict[str, tuple[float, float]]:
-    """Width and height [mm] of the slices, so that the whole head shows from any center."""
+def _views(volume: Volume, point: tuple[float, float, float]) -> dict[str, tuple[tuple[float, ...], tuple[float, ...]]]:
+    """Center (RAS) and size [mm] of each slice: through the point, and wide enough for the whole field of view."""
     corners = np.array(np.meshgrid(*[(0, n - 1) for n in volume.grid.size])).reshape(3, -1).T
-    right, anterior, superior = np.ptp(volume.grid.index_to_ras(corners), axis=0) * 1.05
-    return {"Axial": (right, anterior), "Sagittal": (anterior, superior), "Coronal": (right, superior)}
+    ras = volume.grid.index_to_ras(corners)
+    middle = ras.mean(axis=0).tolist()
+    extent = (np.ptp(ras, axis=0) * 1.05).tolist()
+    views = {}
+    for orientation, across, normal in (("Axial", (0, 1), 2), ("Sagittal", (1, 2), 0), ("Coronal", (0, 2), 1)):
+        center = tuple(point[axis] if axis == normal else middle[axis] for axis in range(3))
+        views[orientation] = (center, tuple(extent[axis] for axis in across))
+    return views

@@ -15,7 +15,7 @@ import numpy as np
 from . import contrast as sequences
 from .records import Record
 from .relaxation import TissueTable
-from .tissue import REFERENCE_FIELD, T1_FIELD_EXPONENT, TISSUE_INDEX, TISSUE_NAMES
+from .tissue import BOUND_WATER, REFERENCE_FIELD, T1_FIELD_EXPONENT, TISSUE_INDEX, TISSUE_NAMES
 
 CONTRASTS = ("t1w", "t1w-contrast-enhanced", "t2w", "pd", "flair", "dir", "random")
 FIELD_STRENGTHS = (1.5, 3.0, 7.0)
@@ -35,6 +35,7 @@ class ProtocolRecord(Record):
         adiabatic: inversion keeps its efficiency over a wide range of B1+.
         gadolinium: contrast agent in blood [mmol/l].
         fat: fraction of the signal of fat that fat saturation leaves.
+        magnetization_transfer: fraction of white matter's signal that the many pulses of a turbo spin echo saturate.
         blood: factors on the signal of flowing blood (arteries, veins): spin-echo voids, gradient-echo inflow.
         intensities: arbitrary signal by tissue, for "random".
     """
@@ -55,6 +56,7 @@ class ProtocolRecord(Record):
     adiabatic: bool = True
     gadolinium: float = 0.0
     fat: float = 1.0
+    magnetization_transfer: float = 0.0
     blood: tuple[float, float] = (1.0, 1.0)
     intensities: dict[str, float] = field(default_factory=dict)
 
@@ -121,6 +123,7 @@ def _turbo_spin_echo(rng, field_strength: float, contrast: str, *, te: float, tr
         tr=tr,
         te=te,
         train=_u(rng, 80, 250),
+        magnetization_transfer=_u(rng, 0.0, 0.15),
         fat=_fat(rng, 0.3),
         blood=_voids(rng),
     )
@@ -139,6 +142,7 @@ def _flair(rng: np.random.Generator, field_strength: float) -> ProtocolRecord:
         train=train,
         inversion=_u(rng, 0.92, 1.0),
         adiabatic=bool(rng.random() < 0.8),
+        magnetization_transfer=_u(rng, 0.0, 0.2),
         fat=_fat(rng, 0.6),
         blood=_voids(rng),
     )
@@ -159,6 +163,7 @@ def _dir(rng: np.random.Generator, field_strength: float) -> ProtocolRecord:
         train=train,
         inversion=_u(rng, 0.94, 1.0),
         adiabatic=bool(rng.random() < 0.9),
+        magnetization_transfer=_u(rng, 0.0, 0.15),
         fat=_fat(rng, 0.8),
         blood=_voids(rng),
     )
@@ -205,7 +210,7 @@ def protocol_signal(
         signal = values[:, None] * (density / np.maximum(tissues.proton_density[:, None], 1e-6)) ** 3
     else:
         signal = _sequence(protocol, density, t1, t2, t2_star, b1)
-    factor = np.ones(len(TISSUE_NAMES))
+    factor = 1 - protocol.magnetization_transfer * BOUND_WATER
     for name, value in (
         ("fat", protocol.fat),
         ("marrow", protocol.fat),

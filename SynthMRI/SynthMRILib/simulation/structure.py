@@ -15,7 +15,7 @@ from scipy import ndimage, special
 from .fields import interpolate_axis, smooth_field
 from .mixture import Mixture, write_overlay
 from .records import Record, draw_seed
-from .tissue import BRAIN_LABELS, SOFT_TISSUE_LABEL, TISSUE_INDEX
+from .tissue import SOFT_TISSUE_LABEL, TISSUE_INDEX
 
 Spacing = tuple[float, float, float]
 
@@ -38,6 +38,8 @@ class StructureRecord(Record):
         membrane_mm: thickness of falx and tentorium [mm]; 0 for none.
         dura: fraction of the bone's inner surface that shows dura.
         halo: longer relaxation times beside the ventricles, in standard deviations of the white matter's variation.
+        depth: the same, but fading over the whole depth of white matter; may be negative.
+        arachnoid: share of tissue in the fluid next to bone.
         vessels: density of small vessels, 0 to 1; vessel_mm: their radius [mm].
         perivascular: fraction of vessels in white matter shown as fluid-filled spaces rather than veins.
         field_seed: seed of all fields.
@@ -51,6 +53,8 @@ class StructureRecord(Record):
     membrane_mm: float = 0.9
     dura: float = 0.6
     halo: float = 1.0
+    depth: float = 0.0
+    arachnoid: float = 0.3
     vessels: float = 0.5
     vessel_mm: float = 0.4
     perivascular: float = 0.3
@@ -67,6 +71,8 @@ def draw(rng: np.random.Generator) -> StructureRecord:
         membrane_mm=float(rng.choice([0.0, 0.6, 0.9, 1.2])),
         dura=float(rng.uniform(0.3, 0.9)),
         halo=float(rng.uniform(0.0, 4.0)),
+        depth=float(rng.uniform(-2.0, 3.0)),
+        arachnoid=float(rng.uniform(0.0, 0.6)),
         vessels=float(rng.uniform(0.1, 1.0)),
         vessel_mm=float(rng.uniform(0.25, 0.55)),
         perivascular=float(rng.uniform(0.0, 0.6)),
@@ -103,7 +109,7 @@ def _inner_table(record, labels, spacing: Spacing, rng: np.random.Generator) -> 
     """Fluid next to bone, where a smooth field says that the dura shows."""
     bone = np.isin(labels, BONE)
     shown = smooth_field(labels.shape, rng, length=tuple(15 / s for s in spacing[::-1]), order=1)
-    return ndimage.binary_dilation(bone) & (shown < 4 * (record.dura - 0.5))
+    return ndimage.binary_dilation(bone) & (shown < special.ndtri(record.dura))
 
 
 def _membrane(record, labels, spacing: Spacing, sides: tuple[tuple[int, ...], tuple[int, ...]]) -> np.ndarray:
@@ -113,11 +119,18 @@ def _membrane(record, labels, spacing: Spacing, sides: tuple[tuple[int, ...], tu
 
 
 def add_halo(record: StructureRecord, variation: np.ndarray, labels: np.ndarray, spacing: Spacing) -> None:
-    """Raise the variation in white matter near the ventricles, in place."""
-    if record.halo <= 0:
-        return
-    near = np.exp(distance_mm(np.isin(labels, VENTRICLES), spacing) * np.float32(-1 / 4.0))
-    variation += np.where(np.isin(labels, WHITE), np.float32(record.halo) * near, 0)
+    """Raise the variation in white matter toward the ventricles, in place."""
+    distance = distance_mm(np.isin(labels, VENTRICLES), spacing)
+    near = record.halo * np.exp(distance / np.float32(-4.0)) + record.depth * np.exp(distance / np.float32(-15.0))
+    variation += np.where(np.isin(labels, WHITE), near, 0).astype(np.float32)
+
+
+def add_arachnoid(record: StructureRecord, head: Mixture, labels: np.ndarray, spacing: Spacing) -> Mixture:
+    """The mixture with membranes and veins in the outer fluid, which is therefore never as bright as a ventricle."""
+    near = np.exp(distance_mm(np.isin(labels, BONE), spacing) / np.float32(-3.0))
+    head = head.editable()
+    write_overlay(head, (slice(None),) * 3, "dura", np.where(labels == FLUID, np.float32(record.arachnoid) * near, 0))
+    return head
 
 
 def add_vessels(record: StructureRecord, head: Mixture, spacing: Spacing) -> Mixture:
@@ -161,8 +174,3 @@ def distance_mm(mask: np.ndarray, spacing: Spacing, *, coarse: int = 2) -> np.nd
     for axis, n in reversed(list(enumerate(mask.shape))):
         distance = interpolate_axis(distance, np.arange(n) / coarse, axis=axis, order=1)
     return distance
-
-
-def brain_mask(labels: np.ndarray) -> np.ndarray:
-    """True inside the brain, ventricles included."""
-    return np.isin(labels, BRAIN_LABELS)

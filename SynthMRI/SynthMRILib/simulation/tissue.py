@@ -51,7 +51,7 @@ TISSUES: tuple[Tissue, ...] = (
     Tissue("cerebellar-cortex", 1400.0, 96.0, 54.0, 0.79, 0.05, 0.04),
     Tissue("brain-stem", 1000.0, 78.0, 46.0, 0.72, 0.04, 0.025),
     Tissue("csf", 4300.0, 1500.0, 700.0, 1.0, 0.04, 0.01, watery=True),
-    Tissue("choroid-plexus", 2300.0, 220.0, 90.0, 0.90, 0.10, 0.08),
+    Tissue("choroid-plexus", 2000.0, 125.0, 70.0, 0.86, 0.12, 0.08),
     Tissue("artery", 1700.0, 130.0, 60.0, 0.90, 0.05, 0.05),
     Tissue("vein", 1700.0, 60.0, 22.0, 0.88, 0.08, 0.05),
     Tissue("optic-nerve", 1000.0, 80.0, 45.0, 0.72, 0.06, 0.03),
@@ -62,7 +62,7 @@ TISSUES: tuple[Tissue, ...] = (
     Tissue("skin", 900.0, 38.0, 20.0, 0.70, 0.10, 0.08),
     Tissue("compact-bone", 500.0, 2.0, 0.5, 0.12, 0.15, 0.15),
     Tissue("marrow", 480.0, 85.0, 20.0, 0.62, 0.12, 0.12),
-    Tissue("mucosa", 1500.0, 110.0, 40.0, 0.84, 0.10, 0.10),
+    Tissue("mucosa", 1450.0, 80.0, 35.0, 0.76, 0.15, 0.12),
     Tissue("lesion", 1350.0, 160.0, 90.0, 0.80, 0.08, 0.20),
     Tissue("enhancing-lesion", 1500.0, 170.0, 90.0, 0.84, 0.08, 0.15),
     Tissue("cortical-lesion", 1750.0, 122.0, 70.0, 0.82, 0.05, 0.03),
@@ -75,6 +75,30 @@ TISSUES: tuple[Tissue, ...] = (
 )
 TISSUE_NAMES: tuple[str, ...] = tuple(tissue.name for tissue in TISSUES)
 TISSUE_INDEX: dict[str, int] = {name: index for index, name in enumerate(TISSUE_NAMES)}
+
+_BOUND: dict[str, float] = {
+    "white-matter": 1.0,
+    "cerebellar-white-matter": 1.0,
+    "optic-nerve": 1.0,
+    "brain-stem": 0.9,
+    "spinal-cord": 0.9,
+    "muscle": 0.9,
+    "pallidum": 0.8,
+    "thalamus": 0.65,
+    "deep-gray": 0.55,
+    "cerebellar-cortex": 0.5,
+    "dura": 0.5,
+    "skin": 0.5,
+    "cortex": 0.45,
+    "edema": 0.4,
+    "lesion": 0.35,
+    "cortical-lesion": 0.35,
+    "enhancing-lesion": 0.3,
+    "tumor": 0.3,
+    "enhancing-tumor": 0.3,
+}
+BOUND_WATER = np.array([_BOUND.get(name, 0.0) for name in TISSUE_NAMES])
+"""Effect of magnetization transfer by tissue, relative to white matter: an estimate that follows myelin content."""
 
 _LABELS: dict[str, tuple[int, ...]] = {
     "white-matter": (2, 41, 78, 79),
