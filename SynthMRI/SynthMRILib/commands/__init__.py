@@ -11,5 +11,6 @@ COMMAND_MODULES = (
     "train",
     "models",
     "uncertainty",
+    "batch",
     "demo",
 )

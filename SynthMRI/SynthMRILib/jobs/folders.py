@@ -55,7 +55,7 @@ def _open_lock(folder: Path) -> BinaryIO | None:
     except FileNotFoundError:
         return None
     # Where locks are not supported, nobody can take this one either, so nobody will delete the folder.
-    if _try_lock(file) is False or not (folder / LOCK_NAME).exists():
+    if try_lock(file) is False or not (folder / LOCK_NAME).exists():
         file.close()
         return None
     return file
@@ -70,7 +70,7 @@ def _remove_if_abandoned(path: Path) -> None:
             shutil.rmtree(path, ignore_errors=True)
         return
     with (path / LOCK_NAME).open("r+b") as file:
-        if _try_lock(file):
+        if try_lock(file):
             _delete(path, file)
 
 
@@ -81,7 +81,7 @@ def _delete(path: Path, lock_file: BinaryIO) -> None:
     shutil.rmtree(path, ignore_errors=True)
 
 
-def _try_lock(file: BinaryIO) -> bool | None:
+def try_lock(file: BinaryIO) -> bool | None:
     """True when the lock is ours now, False when another holds it, None when the file system has no locks."""
     try:
         if os.name == "nt":

@@ -1,0 +1,1 @@
+"""The same task over many scans: found, run on one machine or a cluster, recorded so that any stop can be resumed."""

@@ -1,0 +1,107 @@
+"""Run a batch on an existing Dask cluster whose workers see the same files and have the same SynthMRI.
+
+Dask gives the cases of a lost worker to others. A case finds its own record first, so that one whose worker was lost
+after the last output is not run again. Dask blames every case a lost worker held, also those it had not begun, and
+gives up a case that was blamed too often. Such cases are tried again one after the other, so that only a case which
+loses its workers alone has failed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from .. import __version__
+from ..errors import InputError, JobError
+from .cases import Case
+from .events import Event, Retried
+from .records import Record, RecordStore
+from .settings import Settings
+from .steps import failure, run_case
+
+if TYPE_CHECKING:
+    from dask.distributed import Client, Future
+
+CONNECT_SECONDS = 15
+LOST_WORKERS = "The processes that worked on it were lost, most likely because memory ran out: give them more memory."
+LOST_CLUSTER = "The Dask scheduler was lost: the same command goes on where it stopped."
+
+
+def run_on_cluster(cases: Sequence[Case], settings: Settings, *, address: str) -> Iterator[Event]:
+    """Run cases on the workers of the Dask scheduler at `address` ("tcp://host:port"); see `events.Backend`.
+
+    Raises InputError when there is no such scheduler or a worker cannot do it, JobError when the scheduler is lost.
+    """
+    client = connect(address)
+    try:
+        check_workers(client, settings.output)
+        lost = []
+        for event in _run(client, cases, settings):
+            if isinstance(event, Case):
+                lost.append(event)
+                yield Retried(event.name, LOST_WORKERS)
+            else:
+                yield event
+        for case in lost:
+            for event in _run(client, [case], settings):
+                yield event if isinstance(event, Record) else _fail(case, settings, JobError(LOST_WORKERS))
+    finally:
+        client.close()
+
+
+def connect(address: str) -> Client:
+    """A client of the scheduler. Raises InputError when Dask is missing or the scheduler does not answer."""
+    try:
+        from dask.distributed import Client
+    except ImportError:
+        raise InputError("--scheduler needs Dask: install it with pip install 'synthmri[cluster]'.") from None
+    try:
+        return Client(address, timeout=CONNECT_SECONDS, set_as_default=False)
+    except (OSError, ValueError, TypeError):
+        raise InputError(f"No Dask scheduler answers at '{address}'; check the address and that it runs.") from None
+
+
+def check_workers(client: Client, output: Path) -> None:
+    """Raise InputError when a worker that is there now could not run cases."""
+    for worker, facts in client.run(worker_facts, str(output), on_error="return").items():
+        if not isinstance(facts, dict) or facts["version"] != __version__:
+            raise InputError(f"The worker {worker} does not have SynthMRI {__version__}; install it there.")
+        if not facts["sees_output"]:
+            raise InputError(f"The worker {worker} does not see the output folder; choose one that all machines share.")
+
+
+def worker_facts(output: str) -> dict[str, Any]:
+    """Run on a worker: its version of SynthMRI and whether it sees the batch's records."""
+    return {"version": __version__, "sees_output": RecordStore(Path(output)).folder.is_dir()}
+
+
+def _run(client: Client, cases: Sequence[Case], settings: Settings) -> Iterator[Record | Case]:
+    """A record for each case, or the case itself when its workers were lost."""
+    from dask.distributed import as_completed
+
+    futures = {client.submit(run_case, case, settings, pure=False, key=f"synthmri-{case.key}"): case for case in cases}
+    for future in as_completed(list(futures)):
+        case = futures.pop(future)
+        outcome = _outcome(future)
+        if outcome is None:
+            yield case
+        else:
+            yield outcome if isinstance(outcome, Record) else _fail(case, settings, outcome)
+        future.release()
+
+
+def _outcome(future: Future) -> Record | BaseException | None:
+    """What became of a case: its record, an error Dask had with it, or None when its workers were lost."""
+    from dask.distributed import KilledWorker
+
+    if future.status == "finished":
+        return future.result()
+    if future.status != "error":
+        raise JobError(LOST_CLUSTER)
+    error = future.exception()
+    return None if isinstance(error, KilledWorker) else error
+
+
+def _fail(case: Case, settings: Settings, error: BaseException) -> Record:
+    return RecordStore(settings.output).write(failure(case, error))
