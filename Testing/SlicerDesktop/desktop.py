@@ -110,6 +110,7 @@ class Desktop:
         self.process_events()
         for part in self._application.lasting_parts():
             disconnect_all(proxy_for(part))
+        self._application.close_other_windows()
         self._application.empty_scene()
         for _ in range(10):
             QtWidgets.QApplication.restoreOverrideCursor()

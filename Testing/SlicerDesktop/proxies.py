@@ -62,13 +62,14 @@ class Proxy(metaclass=ProxyType):
         if player is None:
             raise NotInStandInError(f"The class '{self.slicer_class_name}'")
         is_derived = "slicer_class_name" not in vars(type(self))
+        is_derived = is_derived and issubclass(player, QtCore.QObject)
         if is_derived:
             player = overriding_class(type(self), player)
         qt_object = construct(player, self.slicer_class_name, arguments)
         _attach(self, qt_object)
         if is_derived:
             qt_object.python_self = weakref.ref(self)
-            self.record().kept_proxy = self if _has_owner(qt_object) else None
+            self.record().kept_proxy = self
 
     def qt_object(self) -> Any:
         """The PySide6 object behind; ValueError once it was deleted."""

@@ -74,6 +74,14 @@ class Application(QApplication):
         """The objects that live on from test to test."""
         return [self, self.main_window, self._layout_manager, self._modules, self._io]
 
+    def close_other_windows(self) -> None:
+        """Delete the windows that a test left open."""
+        lasting = {id(window) for window in (self.main_window, *self._layout_manager.windows())}
+        for window in self.topLevelWidgets():
+            if id(window) not in lasting:
+                window.close()
+                window.deleteLater()
+
     def use_scene(self, scene: Any) -> None:
         """Make `scene` the application's scene: selection, views and color tables included."""
         self._logic.SetMRMLScene(scene)

@@ -89,6 +89,10 @@ class LayoutManager(QObject):
         self._layout_logic.GetLayoutNode().SetViewArrangement(layout)
         self._add_missing()
 
+    def windows(self) -> list[QWidget]:
+        """The viewers' widgets."""
+        return [self._viewport, *self._slices.values(), *self._views]
+
     def layoutLogic(self) -> Any:
         return self._layout_logic
 

@@ -159,6 +159,7 @@ class ScriptedLoadableModuleTest(unittest.TestCase):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         self.moduleTestNames: list[str] = []
         super().__init__(*args, **kwargs)
+        super(unittest.TestCase, self).__init__()  # the next base of a test class with a mixin
         self.enableScreenshots = False
         self.screenshotScaleFactor = 1.0
         if not self.moduleTestNames:

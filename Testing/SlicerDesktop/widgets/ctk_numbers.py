@@ -164,6 +164,35 @@ class SliderWidget(QWidget):
     spinBoxVisible = Property(bool, lambda self: not self._box.isHidden(), setSpinBoxVisible)
 
 
+@completed("ctkDoubleSlider")
+class DoubleSlider(SliderWidget):
+    """A slider for decimal numbers, without a spin box."""
+
+    sliderMoved = Signal(float)
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._box.setDecimals(9)
+        self._box.hide()
+        self._scale()
+
+    @Slot(float)
+    def setMinimum(self, value: float) -> None:
+        self._set_minimum(value)
+
+    @Slot(float)
+    def setMaximum(self, value: float) -> None:
+        self._set_maximum(value)
+
+    @Slot(float, float)
+    def setRange(self, minimum: float, maximum: float) -> None:
+        self._set_minimum(minimum)
+        self._set_maximum(maximum)
+
+    def isSliderDown(self) -> bool:
+        return self._slider.isSliderDown()
+
+
 @completed("ctkRangeWidget")
 class RangeWidget(QWidget):
     """Two spin boxes for the lower and the upper end of a range."""
@@ -221,3 +250,11 @@ class RangeWidget(QWidget):
     maximum = Property(float, lambda self: self._low.maximum(), lambda s, v: s.setRange(s._low.minimum(), v))
     decimals = Property(int, lambda self: self._low.decimals(), setDecimals)
     singleStep = _of("_low", "singleStep", "setSingleStep", float)
+
+
+@completed("ctkDoubleRangeSlider")
+class DoubleRangeSlider(RangeWidget):
+    """A slider with two handles, played by two spin boxes."""
+
+    sliderPressed = Signal()
+    sliderReleased = Signal()

@@ -80,18 +80,17 @@ class DirectoryButton(QWidget):
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self._button, self._directory = QPushButton(), ""
+        self._button, self._directory = QPushButton(), "."
         row = QHBoxLayout(self)
         row.setContentsMargins(0, 0, 0, 0)
         row.addWidget(self._button)
         self._button.clicked.connect(self.browse)
 
     def _set_directory(self, directory: str) -> None:
-        absolute = str(Path(directory).absolute())
-        if absolute != self._directory:
-            self._directory = absolute
-            self._button.setText(absolute)
-            self.directoryChanged.emit(absolute)
+        if QDir(directory) != QDir(self._directory):
+            self._directory = QDir(directory).absolutePath()
+            self._button.setText(self._directory)
+            self.directoryChanged.emit(self._directory)
 
     @Slot(result=str)
     def browse(self) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import enum
 import typing
-from collections.abc import Callable, Iterator, MutableMapping, MutableSequence
+from collections.abc import Callable
 from typing import Any
 
 import qt
@@ -22,74 +22,9 @@ from .codecs import (
     PathCodec,
     TextCodec,
 )
+from .observed import ObservedDict, ObservedList
 from .util import isNodeType, isUnion, splitAnnotations
 from .validators import extractValidators
-
-
-class ObservedList(MutableSequence):
-    """A list that writes itself to the parameter node with every change."""
-
-    def __init__(self, values: list[Any], save: Callable[[list[Any]], None]) -> None:
-        self._values, self._save = values, save
-
-    def __len__(self) -> int:
-        return len(self._values)
-
-    def __getitem__(self, index: Any) -> Any:
-        return self._values[index]
-
-    def __setitem__(self, index: Any, value: Any) -> None:
-        self._values[index] = value
-        self._save(self._values)
-
-    def __delitem__(self, index: Any) -> None:
-        del self._values[index]
-        self._save(self._values)
-
-    def insert(self, index: int, value: Any) -> None:
-        """Insert and write."""
-        self._values.insert(index, value)
-        self._save(self._values)
-
-    def __eq__(self, other: object) -> bool:
-        return self._values == (other._values if isinstance(other, ObservedList) else other)
-
-    __hash__ = None
-
-    def __repr__(self) -> str:
-        return f"ObservedList({self._values})"
-
-
-class ObservedDict(MutableMapping):
-    """A dictionary that writes itself to the parameter node with every change."""
-
-    def __init__(self, values: dict[Any, Any], save: Callable[[dict[Any, Any]], None]) -> None:
-        self._values, self._save = values, save
-
-    def __len__(self) -> int:
-        return len(self._values)
-
-    def __iter__(self) -> Iterator:
-        return iter(self._values)
-
-    def __getitem__(self, key: Any) -> Any:
-        return self._values[key]
-
-    def __setitem__(self, key: Any, value: Any) -> None:
-        self._values[key] = value
-        self._save(self._values)
-
-    def __delitem__(self, key: Any) -> None:
-        del self._values[key]
-        self._save(self._values)
-
-    def __eq__(self, other: object) -> bool:
-        return self._values == (other._values if isinstance(other, ObservedDict) else other)
-
-    __hash__ = None
-
-    def __repr__(self) -> str:
-        return f"ObservedDict({self._values})"
 
 
 class TupleCodec(Codec):
@@ -161,7 +96,11 @@ class ListCodec(Codec):
         return [self._element.read(node, f"{name}.{index}") for index in range(self._length(node, name))]
 
     def read(self, node: Any, name: str) -> ObservedList:
-        return ObservedList(self.values(node, name), lambda values: self.write(node, name, values))
+        def save(values: list[Any]) -> list[Any]:
+            self.write(node, name, values)
+            return self.values(node, name)
+
+        return ObservedList(self.values(node, name), save)
 
     def remove(self, node: Any, name: str) -> None:
         for index in range(self._length(node, name)):
@@ -190,7 +129,11 @@ class DictionaryCodec(Codec):
         self._pairs.write(node, name, list(value.items()))
 
     def read(self, node: Any, name: str) -> ObservedDict:
-        return ObservedDict(dict(self._pairs.values(node, name)), lambda values: self.write(node, name, values))
+        def save(values: dict[Any, Any]) -> dict[Any, Any]:
+            self.write(node, name, values)
+            return dict(self._pairs.values(node, name))
+
+        return ObservedDict(dict(self._pairs.values(node, name)), save)
 
     def remove(self, node: Any, name: str) -> None:
         self._pairs.remove(node, name)

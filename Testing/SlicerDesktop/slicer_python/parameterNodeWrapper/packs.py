@@ -99,13 +99,19 @@ def _initialize(self: Any, *args: Any, **kwargs: Any) -> None:
 def _get_value(self: Any, name: str) -> Any:
     top, rest = _check_member(self, name)
     value = getattr(self, top)
-    return value if rest is None else value.getValue(rest)
+    if rest is None:
+        return value
+    if not isParameterPack(value):
+        raise ValueError(f"'{top}' is no parameter pack and has no '{rest}'.")
+    return value.getValue(rest)
 
 
 def _set_value(self: Any, name: str, value: Any) -> None:
     top, rest = _check_member(self, name)
     if rest is None:
         setattr(self, top, value)
+    elif not isParameterPack(getattr(self, top)):
+        raise ValueError(f"'{top}' is no parameter pack and has no '{rest}'.")
     else:
         getattr(self, top).setValue(rest, value)
         self._save()

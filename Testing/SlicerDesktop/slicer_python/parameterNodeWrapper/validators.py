@@ -109,7 +109,12 @@ class RangeBounds(Validator):
             raise ValueError(f"The range must lie in {bounds}, but is {given}.")
 
 
+def _is_condition(annotation: Any) -> bool:
+    is_class = isinstance(annotation, type) and issubclass(annotation, Validator)
+    return is_class or isinstance(annotation, Validator)
+
+
 def extractValidators(annotations: list[Any]) -> tuple[list[Validator], list[Any]]:
     """Part the conditions from the other annotations."""
-    conditions = [each for each in annotations if isinstance(each, Validator)]
-    return conditions, [each for each in annotations if not isinstance(each, Validator)]
+    conditions = [each for each in annotations if _is_condition(each)]
+    return conditions, [each for each in annotations if not _is_condition(each)]
