@@ -184,7 +184,7 @@ def test_the_test_requirements_name_what_tests_import():
     declared = declared_in("Testing/requirements.txt") | declared_by_the_project()
     files = [f for f in tracked_files() if f.suffix == ".py" and "Testing" in f.parts]
     imported = {(f.name, DISTRIBUTIONS.get(name, name).lower()) for f in files for name in imported_packages(f)}
-    assert not [(file, name) for file, name in imported if name not in declared | {"qt", "ctk"}]
+    assert not [(file, name) for file, name in imported if name not in declared | {n.lower() for n in IN_SLICER}]
 
 
 def test_every_development_package_is_pinned_and_torchvision_is_not_among_them():
