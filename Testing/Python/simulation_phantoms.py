@@ -13,13 +13,13 @@ def ball(shape: tuple[int, ...], center: tuple[float, ...], radius: float) -> np
 
 def small_head(shape: tuple[int, int, int] = (48, 56, 52)) -> np.ndarray:
     """Labels (k, j, i): skin, soft tissue, bone, fluid, cortex, white matter, ventricles and brain stem."""
-    center = tuple(n / 2 for n in shape)
+    center, unit = tuple(n / 2 for n in shape), min(shape) / 48
     labels = np.zeros(shape, dtype=np.int32)
     for label, radius in ((511, 23), (507, 22), (515, 20), (24, 18), (42, 17), (41, 13)):
-        labels[ball(shape, center, radius)] = label
-    labels[ball(shape, (center[0] - 12, center[1] + 3, center[2]), 4)] = 16
-    labels[ball(shape, (center[0], center[1], center[2] + 4), 3)] = 4
-    labels[ball(shape, (center[0], center[1], center[2] - 4), 3)] = 43
+        labels[ball(shape, center, radius * unit)] = label
+    labels[ball(shape, (center[0] - 12 * unit, center[1] + 3 * unit, center[2]), 4 * unit)] = 16
+    labels[ball(shape, (center[0], center[1], center[2] + 4 * unit), 3 * unit)] = 4
+    labels[ball(shape, (center[0], center[1], center[2] - 4 * unit), 3 * unit)] = 43
     left = np.indices(shape)[2] > center[2]
     labels[(labels == 42) & left] = 3
     labels[(labels == 41) & left] = 2

@@ -10,13 +10,13 @@ from SynthMRILib.simulation.kinds import KINDS
 from SynthMRILib.volume import Grid, Volume
 from SynthMRILib.volume_io import read_volume, write_volume
 
-SHAPE = (40, 44, 42)
+SHAPE = (32, 36, 34)
 
 
 @pytest.fixture(scope="module")
 def a_label_file(tmp_path_factory):
     path = tmp_path_factory.mktemp("labels") / "head.nii.gz"
-    matrix = np.diag([-1.5, -1.5, 1.5, 1.0])
+    matrix = np.diag([-1.8, -1.8, 1.8, 1.0])
     matrix[:3, 3] = (30.0, 33.0, -20.0)
     write_volume(Volume(small_head(SHAPE), Grid(SHAPE, matrix)), path)
     return path
@@ -57,6 +57,14 @@ def test_the_same_seed_gives_the_same_sample_and_another_seed_another(a_label_fi
     a, b, c = (read_volume(tmp_path / name / "t2w.nii.gz").voxels for name in "abc")
     assert np.array_equal(a, b)
     assert not np.array_equal(a, c)
+
+
+def test_anatomy_stays_in_place_when_air_is_added(a_label_file, tmp_path):
+    simulate("t1w", a_label_file, tmp_path / "out", "--no-deformation")
+    given, written = read_volume(a_label_file), read_volume(tmp_path / "out" / "labels.nii.gz")
+    centers = [v.grid.index_to_ras(np.argwhere(v.voxels == 16).mean(axis=0)[::-1]) for v in (given, written)]
+    assert np.allclose(*centers, atol=1e-4)
+    assert written.voxels.size > given.voxels.size
 
 
 def test_motion_writes_its_labels_for_training(a_label_file, tmp_path):

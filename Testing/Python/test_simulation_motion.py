@@ -1,10 +1,13 @@
 """Motion through k-space: exact where it can be, physical on any voxels, and labelled by how bad it is."""
 
+from importlib.util import find_spec
+
 import numpy as np
 import pytest
 from scipy import fft
 from simulation_phantoms import textured_ball
-from SynthMRILib.simulation import motion, rigid, traces, view_orders
+from SynthMRILib.errors import ResourceError
+from SynthMRILib.simulation import motion, rigid, torchio_motion, traces, view_orders
 from SynthMRILib.simulation.moving_k_space import moving_k_space, moving_slices, slow_k_space
 from SynthMRILib.simulation.records import Record
 from SynthMRILib.simulation.traces import EventRecord, TraceRecord
@@ -149,3 +152,14 @@ def test_a_drawn_scan_is_replayed_bit_for_bit_from_its_record(an_object):
     first, second = motion.apply(record, an_object), motion.apply(again, an_object)
     assert np.array_equal(first.moved.voxels, second.moved.voxels)
     assert first.summary() == second.summary()
+
+
+def test_torchio_motion_is_there_for_comparison_or_says_what_to_install(an_object):
+    record = torchio_motion.draw(np.random.default_rng(1))
+    if find_spec("torchio") is None:
+        with pytest.raises(ResourceError, match="torchio"):
+            torchio_motion.apply(record, an_object)
+        return
+    first, second = (torchio_motion.apply(record, an_object).voxels for _ in range(2))
+    assert np.array_equal(first, second)
+    assert np.abs(first - an_object.voxels).max() > 0.01 * an_object.voxels.max()

@@ -7,7 +7,17 @@ import numpy as np
 import pytest
 from simulation_phantoms import ball, small_head
 from SynthMRILib.errors import InputError
-from SynthMRILib.simulation import anatomy, deformation, foreign, lesions, protocols, subject, templates
+from SynthMRILib.simulation import (
+    anatomy,
+    deformation,
+    foreign,
+    lesions,
+    protocols,
+    relaxation,
+    render,
+    subject,
+    templates,
+)
 from SynthMRILib.simulation.lesion_shapes import Outline, outlines_of
 from SynthMRILib.simulation.records import Record, sample_generator
 from SynthMRILib.simulation.tissue import TISSUE_INDEX
@@ -158,6 +168,19 @@ def test_a_brain_of_the_icbm_templates_has_tissue_and_geometry():
     assert 0.5 < sum(volumes[label] for label in (3, 42)) < 1.2
     left = grid.index_to_ras(np.argwhere(labels == 2).mean(axis=0)[::-1])
     assert left[0] < 0
+
+
+@pytest.mark.parametrize("contrast", ("t1w", "t2w", "flair"))
+@pytest.mark.parametrize("b1", (0.75, 1.2))
+def test_a_transmit_field_changes_the_volume_as_the_sequence_says(labels, contrast, b1):
+    person = a_subject(labels, 4, deformed=False, lesions_probability=0.0)
+    protocol = protocols.draw(np.random.default_rng(1), contrast, field_strength=3.0)
+    field = np.full(labels.shape, b1, dtype=np.float32)
+    tissues = relaxation.table(person.record.anatomy.relaxation, field_strength=3.0)
+    exact = render.weighted_sum(person.head, lambda u: protocols.protocol_signal(protocol, tissues, u, b1=b1))
+    nominal = person.volume(protocol)
+    assert np.abs(person.volume(protocol, b1=field, signed=True) - exact).max() < 0.02 * nominal.max()
+    assert np.abs(np.abs(exact) - nominal).max() > 0.005 * nominal.max()
 
 
 def test_tissue_indices_are_unique_and_air_is_zero():

@@ -171,7 +171,11 @@ def apply(record: SampleRecord, labels: np.ndarray, grid: Grid) -> Sample:
 
     Args:
         labels: integers (k, j, i), FreeSurfer numbering with 5xx for extra-cerebral tissue.
+
+    Returns:
+        Volumes on the grid of the labels with some air around, except where they are acquired on another.
     """
+    labels, grid = with_air(labels, grid)
     person = subject.apply(record.subject, labels, spacing=grid.spacing)
     masks = {"labels": Volume(person.labels, grid)}
     if person.lesions.mask.any():
@@ -184,6 +188,19 @@ def apply(record: SampleRecord, labels: np.ndarray, grid: Grid) -> Sample:
         volumes, extra = effect(record, person, grid, volumes)
         facts.update(extra)
     return Sample(volumes, masks, facts)
+
+
+def with_air(labels: np.ndarray, grid: Grid, *, margin_mm: float = 12.0) -> tuple[np.ndarray, Grid]:
+    """Labels and grid with air added on the sides where the head does not reach the border (it does at the neck)."""
+    margins = []
+    for axis, spacing in enumerate(grid.spacing[::-1]):
+        width = round(margin_mm / spacing)
+        filled = [(np.take(labels, side, axis=axis) > 0).mean() for side in (0, -1)]
+        margins.append(tuple(width if share < 0.1 else 0 for share in filled))
+    padded = np.pad(labels, margins)
+    shift = np.eye(4)
+    shift[:3, 3] = [-low for low, _ in margins[::-1]]
+    return padded, Grid(padded.shape, grid.ijk_to_ras @ shift)
 
 
 def _volumes(record: SampleRecord, person: Subject, grid: Grid) -> dict[str, Volume]:

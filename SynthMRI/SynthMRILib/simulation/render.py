@@ -15,7 +15,7 @@ from .protocols import ProtocolRecord, protocol_signal
 from .relaxation import RelaxationRecord, table
 
 LEVELS = np.linspace(-5, 5, 501)
-B1_STEP = 0.2
+B1_STEP = 0.3
 
 
 def render(

@@ -48,7 +48,7 @@ TISSUES: tuple[Tissue, ...] = (
     Tissue("thalamus", 1180.0, 80.0, 48.0, 0.75, 0.04, 0.03),
     Tissue("pallidum", 1060.0, 64.0, 26.0, 0.73, 0.05, 0.02),
     Tissue("cerebellar-white-matter", 900.0, 78.0, 48.0, 0.70, 0.05, 0.02),
-    Tissue("cerebellar-cortex", 1400.0, 96.0, 54.0, 0.79, 0.05, 0.04),
+    Tissue("cerebellar-cortex", 1350.0, 88.0, 52.0, 0.77, 0.05, 0.04),
     Tissue("brain-stem", 1000.0, 78.0, 46.0, 0.72, 0.04, 0.025),
     Tissue("csf", 4300.0, 1500.0, 700.0, 1.0, 0.04, 0.01, watery=True),
     Tissue("choroid-plexus", 2000.0, 125.0, 70.0, 0.86, 0.12, 0.08),
