@@ -153,7 +153,7 @@ def test_a_scene_brings_the_choices_back(panel: Any, tmp_path: Path) -> None:
 def test_a_panel_is_entered_left_reloaded_and_cleaned_up(slicer_desktop: Any, panel: Any) -> None:
     import slicer
 
-    slicer_desktop.leave_module("StandinExample")
+    slicer_desktop.leave_module()
     assert (panel.events, panel.parent.isEntered) == (["enter", "exit"], False)
     panel.onReload()
     fresh = slicer.modules.StandinExampleWidget
@@ -162,6 +162,19 @@ def test_a_panel_is_entered_left_reloaded_and_cleaned_up(slicer_desktop: Any, pa
     slicer_desktop.reset()
     assert fresh.events[-1] == "cleanup"
     assert not hasattr(slicer.modules, "StandinExampleWidget")
+
+
+def test_choosing_another_module_leaves_the_first(panel: Any) -> None:
+    import slicer
+
+    selected: list[str] = []
+    slicer.util.moduleSelector().connect("moduleSelected(QString)", selected.append)
+    slicer.util.selectModule("Volumes")
+    slicer.util.selectModule(slicer.modules.standinexample)
+    assert panel.events == ["enter", "exit", "enter"]
+    assert (selected, slicer.util.selectedModule()) == (["Volumes", "StandinExample"], "StandinExample")
+    with pytest.raises(ValueError, match="NoModule"):
+        slicer.util.selectModule("NoModule")
 
 
 def test_a_module_is_known_to_slicer(panel: Any) -> None:
@@ -206,7 +219,8 @@ def test_pop_ups_are_answered_as_prepared(slicer_desktop: Any) -> None:
     assert slicer.util.confirmYesNoDisplay("Really?")
     assert qt.QFileDialog.getOpenFileName(None, "Open") == "/tmp/x.nii"
     slicer.util.infoDisplay("Done.")
-    assert [dialog.text for dialog in slicer_desktop.shown_dialogs] == ["Sure?", "Really?", "Open", "Done."]
+    slicer.util.delayDisplay("Wait.")
+    assert [dialog.text for dialog in slicer_desktop.shown_dialogs] == ["Sure?", "Really?", "Open", "Done.", "Wait."]
     with pytest.raises(UnexpectedDialogError, match="Overwrite"):
         slicer.util.confirmOkCancelDisplay("Overwrite?")
 

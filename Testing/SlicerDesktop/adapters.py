@@ -11,7 +11,7 @@ from typing import Any
 from PySide6 import QtCore, QtWidgets
 
 from . import dialogs, ui_loader
-from .calls import special
+from .calls import BoundMethod, special
 from .connections import connect, connect_objects, disconnect, report
 from .conversion import to_python, to_qt
 from .proxies import Proxy, ProxyType, proxy_for
@@ -92,6 +92,8 @@ def _single_shot(_proxy: Any, milliseconds: int, *arguments: Any) -> None:
         raise TypeError("QTimer.singleShot takes the milliseconds and a callable.")
 
     def call() -> None:
+        if isinstance(function, BoundMethod) and not function.proxy:
+            return  # the object is gone
         try:
             function()
         except Exception as error:  # Qt cannot carry exceptions

@@ -17,9 +17,11 @@ from typing import Any
 
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 
+import numpy as np
 import PySide6
 import slicer
 from PySide6 import QtCore, QtWidgets
+from vtkmodules.util.numpy_support import vtk_to_numpy
 
 from . import adapters, application, dialogs, manifest, sample_data, widgets
 from .application.app import Application
@@ -59,17 +61,25 @@ class Desktop:
 
     def open_module(self, name: str) -> Any:
         """Show a loaded module's panel as if its user had selected it; returns the Python widget object."""
-        page = self._application.moduleManager().module(name).widgetRepresentation()
-        self._application.main_window.setCentralWidget(page)
-        self._application.main_window.show()
-        page.enter()
+        self._application.main_window.moduleSelector().selectModule(name)
         self.process_events()
-        return page.self()
+        return self._application.main_window.page.self()
 
-    def leave_module(self, name: str) -> None:
-        """Hide the panel as if another module had been selected."""
-        self._application.moduleManager().module(name).page.exit()
-        self._application.main_window.takeCentralWidget()
+    def leave_module(self, name: str = "") -> None:  # noqa: ARG002 the name is for the reader
+        """Hide the shown panel as if a module of Slicer's own had been selected."""
+        self._application.main_window.moduleSelector().selectModule("Data")
+
+    def slice_colors(self, view: str) -> np.ndarray:
+        """uint8 array (rows from the bottom, columns, RGB) of what the slice view `view`, such as "Red", would show."""
+        logic = self._application.layoutManager().sliceWidget(view).sliceLogic()
+        logic.UpdatePipeline()
+        connection = logic.GetImageDataConnection()
+        if connection is None:
+            raise ValueError(f"The slice view '{view}' has no volume to show.")
+        connection.GetProducer().Update()
+        image = connection.GetProducer().GetOutputDataObject(connection.GetIndex())
+        columns, rows, _ = image.GetDimensions()
+        return vtk_to_numpy(image.GetPointData().GetScalars()).reshape(rows, columns, -1)[..., :3]
 
     def process_events(self, milliseconds: int = 0) -> None:
         """Let Qt work off what is waiting, for at least so long."""
@@ -104,6 +114,7 @@ class Desktop:
 
     def reset(self) -> None:
         """Back to a fresh start: no modules, an empty scene, no settings, no records."""
+        self._application.main_window.moduleSelector().selectModule("")
         manager = self._application.moduleManager()
         for name in manager.modulesNames():
             manager.unload(name)

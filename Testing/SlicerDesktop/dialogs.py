@@ -80,6 +80,8 @@ def execute(dialog: QtWidgets.QDialog) -> int:
         result = prepared(dialog) if isinstance(prepared, Callable) else prepared
     elif isinstance(dialog, QtWidgets.QMessageBox) and _choices(dialog) <= 1:
         result = int(dialog.standardButtons().value) or int(QtWidgets.QMessageBox.StandardButton.Ok.value)
+    elif not dialog.findChildren(QtWidgets.QAbstractButton):
+        result = 0  # nothing to answer: such a dialog closes by itself
     else:
         raise UnexpectedDialogError(f"A dialog opened without a prepared answer: {record.title}: {record.text}")
     if isinstance(dialog, QtWidgets.QMessageBox):

@@ -8,29 +8,20 @@ from typing import Any
 
 import slicer
 from PySide6.QtCore import Property, QObject, QProcessEnvironment, QSettings, Signal, Slot
-from PySide6.QtWidgets import QApplication, QMainWindow
+from PySide6.QtWidgets import QApplication
 
 from .. import manifest
 from ..widgets.completion import completed
 from .home import Home
 from .io_manager import IOManager
 from .layout import LayoutManager
+from .main_window import MainWindow
 from .scripted_modules import ModuleManager
 
 
 @completed("qSlicerCommandOptions")
 class CommandOptions(QObject):
     """How Slicer was started."""
-
-
-@completed("qSlicerMainWindow")
-class MainWindow(QMainWindow):
-    """The main window: it exists, so that messages are shown."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.setObjectName("qSlicerMainWindow")
-        self.statusBar()
 
 
 def _path(name: str) -> Property:
@@ -56,9 +47,11 @@ class Application(QApplication):
         self._options = CommandOptions(self)
         self._modules = ModuleManager(self)
         self._io = IOManager(self)
-        self.main_window = MainWindow()
+        self.main_window = MainWindow(self._modules)
         self._logic = slicer.vtkSlicerApplicationLogic()
         self._logic.SetTemporaryPath(str(home.temporary))
+        self._logic.SetHomeDirectory(str(home.folder))
+        self._logic.SetShareDirectory(str(home.share))
         self._remote_io, self._data_io = slicer.vtkMRMLRemoteIOLogic(), slicer.vtkDataIOManagerLogic()
         self._remote_io.GetCacheManager().SetRemoteCacheDirectory(str(home.cache))
         self._data_io.SetMRMLApplicationLogic(self._logic)
@@ -72,7 +65,14 @@ class Application(QApplication):
 
     def lasting_parts(self) -> list[QObject]:
         """The objects that live on from test to test."""
-        return [self, self.main_window, self._layout_manager, self._modules, self._io]
+        return [
+            self,
+            self.main_window,
+            self.main_window.moduleSelector(),
+            self._layout_manager,
+            self._modules,
+            self._io,
+        ]
 
     def close_other_windows(self) -> None:
         """Delete the windows that a test left open."""
