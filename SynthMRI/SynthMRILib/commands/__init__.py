@@ -6,6 +6,7 @@ that takes the parsed arguments and returns the exit status.
 
 COMMAND_MODULES = (
     "enhance",
+    "synthetic_dir",
     "evaluate",
     "simulate",
     "train",

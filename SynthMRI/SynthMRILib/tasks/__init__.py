@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 _MODULES = {
     "super-resolution": "super_resolution",
     "uncertainty": "uncertainty",
+    "synthetic-dir": "synthetic_dir",
 }
 
 

@@ -1,0 +1,67 @@
+"""`synthmri synthetic-dir OUT`: a synthetic DIR volume from FLAIR with T1w, T2w or both; experimental."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from .. import INTENDED_USE
+from ..errors import InputError
+from ..tasks import get_task
+from ..volume_io import read_volume, write_volume
+from .common import ConsoleProgress, add_run_options, check_output, chosen_bundle, print_json, run_parameters, warn
+
+INPUTS = {
+    "flair": "FLAIR; its grid is that of the result",
+    "t1": "T1w without contrast agent",
+    "t2": "T2w",
+    "mask": "brain mask; not needed for volumes without skull",
+}
+
+
+def add_parser(subparsers: argparse._SubParsersAction) -> None:
+    parser = subparsers.add_parser(
+        "synthetic-dir",
+        help="double inversion recovery from FLAIR with T1w, T2w or both (experimental)",
+        description=(
+            "Experimental: no network is trained for it yet, and it was never compared with an acquired DIR. "
+            + INTENDED_USE
+        ),
+    )
+    parser.add_argument("output", type=Path, metavar="OUT", help="NIfTI, NRRD or MHA file")
+    for name, text in INPUTS.items():
+        parser.add_argument(f"--{name}", type=Path, metavar="FILE", help=text)
+    parser.add_argument("--method", default="dictionary", help="dictionary or arithmetic")
+    parser.add_argument("--formula", default="auto", help="of arithmetic: auto, flair-minus-t1 or flair-times-t2")
+    parser.add_argument("--factor", type=float, default=0.3, help="k of FLAIR - k T1")
+    parser.add_argument("--smoothing", type=float, default=0.0, help="Gaussian blur of the arithmetic [mm]")
+    parser.add_argument("--registered", action="store_true", help="the inputs are aligned already")
+    parser.add_argument("--bias-correction", action="store_true", help="run N4 on each input first")
+    add_run_options(parser)
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    files = {name: getattr(arguments, name) for name in INPUTS if getattr(arguments, name)}
+    if not files.keys() - {"mask"}:
+        raise InputError("No volume is given. Give FLAIR and T1w, T2w or both.")
+    check_output(arguments.output, overwrite=arguments.overwrite)
+    task = get_task("synthetic-dir")
+    own = ("method", "formula", "factor", "smoothing", "registered", "bias_correction")
+    values = {**run_parameters(arguments), **{name: getattr(arguments, name) for name in own}}
+    parameters = task.parameters_class.from_dict(values)
+    bundle = chosen_bundle(arguments)
+    inputs = {name: read_volume(path) for name, path in files.items()}
+    warn(task.check(inputs, bundle, parameters))
+    result = task.run(inputs, bundle, parameters, ConsoleProgress())
+    output = result.outputs["output"]
+    write_volume(output, arguments.output, overwrite=arguments.overwrite, provenance=result.provenance)
+    if arguments.json:
+        print_json({"output": str(arguments.output), "provenance": result.provenance, **result.measurements})
+    else:
+        sys.stdout.write(
+            f"{arguments.output}: synthetic DIR of {' x '.join(map(str, output.grid.size))} voxels, a.u.\n"
+        )
+        sys.stdout.write("Experimental synthetic volume. Research use only, not for diagnosis.\n")
+    return 0

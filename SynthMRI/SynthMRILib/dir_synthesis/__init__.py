@@ -1,0 +1,1 @@
+"""Double inversion recovery without a trained network: arithmetic of contrasts, and a dictionary fit of tissue."""

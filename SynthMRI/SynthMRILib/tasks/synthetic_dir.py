@@ -1,0 +1,199 @@
+"""Synthetic DIR: a double inversion recovery volume from FLAIR with T1w, T2w or both, on the FLAIR grid, in a.u.
+
+Experimental. No network is trained for it yet, and no acquired DIR was at hand to compare with. Method "dictionary"
+fits tissue parameters voxel by voxel and applies the signal equation; "arithmetic" is the baseline it has to beat.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+
+from ..findings import Finding, raise_on_error
+from ..input_checks import check_volume
+from ..progress import Progress, part_of
+from ..provenance import make_provenance
+from ..volume import Volume
+from .base import InputRole, Parameters, TaskResult
+
+if TYPE_CHECKING:
+    from ..bundles import Bundle
+    from ..dir_synthesis.preprocessing import Prepared
+    from ..dir_synthesis.tissue_fit import TissueFit
+
+METHODS = ("dictionary", "arithmetic")
+FORMULAS = ("auto", "flair-minus-t1", "flair-times-t2")
+CONTRASTS = ("flair", "t1", "t2")
+EXPERIMENTAL = (
+    "Synthetic DIR is experimental: it was never compared with an acquired DIR. "
+    "It can show lesions that are not there and hide lesions that are; read it beside FLAIR."
+)
+
+
+@dataclass(frozen=True)
+class SyntheticDirParameters(Parameters):
+    """Parameters of synthetic DIR. Neither method uses a device, a tile or the seed: the result has no randomness.
+
+    Args:
+        method: "dictionary" or "arithmetic".
+        formula: of "arithmetic": "flair-minus-t1", "flair-times-t2", or "auto" for the first that the inputs allow.
+        factor: k of FLAIR - k T1, 0 to 2.
+        smoothing: standard deviation of a Gaussian blur of the arithmetic [mm], 0 to 5.
+        registered: the inputs are aligned already.
+        bias_correction: run N4 on each input first.
+    """
+
+    method: str = "dictionary"
+    formula: str = "auto"
+    factor: float = 0.3
+    smoothing: float = 0.0
+    registered: bool = False
+    bias_correction: bool = False
+
+
+class SyntheticDir:
+    """The task "synthetic-dir"."""
+
+    name: ClassVar[str] = "synthetic-dir"
+    title: ClassVar[str] = "Synthetic DIR (experimental)"
+    roles: ClassVar[tuple[InputRole, ...]] = (
+        InputRole("flair", "FLAIR", False, "FLAIR of the brain; its grid is that of the result"),
+        InputRole("t1", "T1w", False, "T1w of the same examination, without contrast agent"),
+        InputRole("t2", "T2w", False, "T2w of the same examination"),
+        InputRole("mask", "Brain mask", False, "brain; not needed for volumes without skull"),
+    )
+    parameters_class: ClassVar[type[Parameters]] = SyntheticDirParameters
+
+    def check(
+        self, inputs: dict[str, Volume], bundle: Bundle | None, parameters: SyntheticDirParameters
+    ) -> list[Finding]:
+        """Findings about the inputs and the parameters; see `tasks.base.Task`."""
+        given = [name for name in CONTRASTS if name in inputs]
+        findings = [*check_parameters(parameters), *check_bundle(bundle), *check_contrasts(given, parameters)]
+        for name in given:
+            for found in check_volume(inputs[name]):
+                findings.append(Finding(found.severity, found.code, f"{name.upper()}: {found.message}"))
+        if not any(f.severity == "error" for f in findings):
+            findings += check_brain(inputs)
+        return [*findings, Finding("warning", "experimental", EXPERIMENTAL)]
+
+    def run(
+        self,
+        inputs: dict[str, Volume],
+        bundle: Bundle | None,
+        parameters: SyntheticDirParameters,
+        progress: Progress,
+    ) -> TaskResult:
+        """Volume "output" on the FLAIR grid [a.u.], zero outside of the brain."""
+        from ..dir_synthesis.preprocessing import prepare
+        from ..dir_synthesis.tissue_fit import fit_tissues
+
+        raise_on_error(self.check(inputs, bundle, parameters))
+        prepared = prepare(
+            inputs,
+            registered=parameters.registered,
+            bias_correction=parameters.bias_correction,
+            progress=part_of(progress, 0.0, 0.5),
+        )
+        progress(0.5, "Fitting tissues")
+        everywhere = np.logical_and.reduce(list(prepared.covered.values()))
+        tissues = fit_tissues(prepared.contrasts, everywhere, spacing=prepared.grid.spacing)
+        voxels, facts = synthesize(prepared, tissues, parameters, part_of(progress, 0.55, 1.0))
+        progress(1.0, "Done")
+        provenance = make_provenance(
+            task=self.name,
+            inputs=inputs,
+            parameters=parameters.as_dict(),
+            bundle=None,
+            device="cpu",
+            experimental=True,
+            units="a.u.",
+            preparation=prepared.facts,
+            tissues=tissues.as_dict(),
+            **facts,
+        )
+        return TaskResult({"output": Volume(voxels, prepared.grid)}, provenance)
+
+
+def synthesize(
+    prepared: Prepared, tissues: TissueFit, parameters: SyntheticDirParameters, progress: Progress
+) -> tuple[np.ndarray, dict[str, Any]]:
+    """Voxels of the result (k, j, i) and what decided them."""
+    from ..dir_synthesis import arithmetic, dictionary
+
+    spacing = prepared.grid.spacing
+    if parameters.method == "dictionary":
+        fit = dictionary.synthesize(
+            prepared.contrasts, prepared.brain, tissues, spacing=spacing, covered=prepared.covered, progress=progress
+        )
+        return fit.dir_signal, {"dictionary": fit.facts}
+    formula = chosen_formula(parameters, set(prepared.contrasts))
+    inside = np.logical_and.reduce([prepared.covered[n] for n in arithmetic.FORMULAS[formula]])
+    result = arithmetic.combine(formula, prepared.contrasts, inside, tissues, factor=parameters.factor)
+    return arithmetic.smoothed(result, inside, sigma_mm=parameters.smoothing, spacing=spacing), {"formula": formula}
+
+
+def chosen_formula(parameters: SyntheticDirParameters, given: set[str]) -> str | None:
+    """The formula asked for, or the first that the inputs allow; None when they allow none."""
+    from ..dir_synthesis.arithmetic import available_formulas
+
+    allowed = available_formulas(given)
+    if parameters.formula == "auto":
+        return allowed[0] if allowed else None
+    return parameters.formula if parameters.formula in allowed else None
+
+
+def check_parameters(parameters: SyntheticDirParameters) -> list[Finding]:
+    if parameters.method not in METHODS:
+        return [_error("method", f"Unknown method '{parameters.method}'. Choose one of: {', '.join(METHODS)}.")]
+    if parameters.formula not in FORMULAS:
+        return [_error("formula", f"Unknown formula '{parameters.formula}'. Choose one of: {', '.join(FORMULAS)}.")]
+    if not 0 <= parameters.factor <= 2:
+        return [_error("factor", f"The factor of T1 must lie between 0 and 2, not {parameters.factor}.")]
+    if not 0 <= parameters.smoothing <= 5:
+        return [_error("smoothing", f"The smoothing must lie between 0 and 5 mm, not {parameters.smoothing}.")]
+    return []
+
+
+def check_bundle(bundle: Bundle | None) -> list[Finding]:
+    if bundle is None:
+        return []
+    return [_error("bundle-task", "Synthetic DIR has no network yet and takes no bundle. Leave the bundle out.")]
+
+
+def check_contrasts(given: list[str], parameters: SyntheticDirParameters) -> list[Finding]:
+    """Whether the contrasts given suffice for the method."""
+    if not given:
+        return [_error("inputs-none", "No volume is given. Give FLAIR and T1w, T2w or both.")]
+    if "flair" not in given:
+        text = "FLAIR is missing: without it lesions beside fluid cannot be told from fluid. Give FLAIR as well."
+        return [_error("inputs-flair", text)]
+    if len(given) == 1:
+        text = "FLAIR alone does not determine a DIR: proton density, T1 and T2 are unknown. Give T1w or T2w as well."
+        return [_error("inputs-few", text)]
+    if parameters.method == "arithmetic" and chosen_formula(parameters, set(given)) is None:
+        return [_error("formula-inputs", f"The formula '{parameters.formula}' needs a contrast that is not given.")]
+    if parameters.method == "dictionary" and len(given) == 2:
+        text = (
+            "With two contrasts the fit of three tissue parameters leans on assumptions; give T1w and T2w if you can."
+        )
+        return [Finding("info", "inputs-underdetermined", text)]
+    return []
+
+
+def check_brain(inputs: dict[str, Volume]) -> list[Finding]:
+    """Whether there is a brain mask."""
+    from ..dir_synthesis.preprocessing import is_stripped
+
+    if "mask" in inputs or is_stripped(inputs["flair"]):
+        return []
+    return [_error("brain-mask", "FLAIR shows the whole head; give a brain mask, or volumes without skull.")]
+
+
+def _error(code: str, message: str) -> Finding:
+    return Finding("error", code, message)
+
+
+TASK = SyntheticDir()
