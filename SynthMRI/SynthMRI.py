@@ -115,6 +115,7 @@ class SynthMRIWidget(ParameterNodeWidget):
 
     def initializeParameterNode(self) -> None:
         """Show the choices stored in the scene; the first acquired volume is selected when none is yet."""
+        self.bundleSelector.refresh()
         parameterNode = self.logic.getParameterNode()
         if not parameterNode.inputVolume:
             volumes = slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode")

@@ -96,6 +96,7 @@ class SynthMRIUncertaintyWidget(ParameterNodeWidget):
         from SynthMRIModuleLib.overlay import is_uncertainty
         from SynthMRIModuleLib.result_nodes import is_synthetic
 
+        self.bundleSelector.refresh()
         parameterNode = self.logic.getParameterNode()
         volumes = slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode")
         if not parameterNode.inputVolume:

@@ -26,22 +26,35 @@ class BundleSelector:
         self._ui = ui
         self._task = task
         self._on_selected = on_selected
+        self._titles: dict[str, str] = {}
         self._filling = False
         ui.cardBrowser.visible = False
         ui.bundleComboBox.connect("currentIndexChanged(int)", self._on_index_changed)
         ui.cardButton.connect("toggled(bool)", self._on_card_toggled)
 
+    def refresh(self) -> None:
+        """Look for bundles again at the next `show`: the user may have installed one meanwhile."""
+        self._titles = {}
+
     def show(self, name: str) -> None:
-        """Offer what is installed now and select `name`, which is kept and said to be missing when it is not there."""
+        """Select `name`, which is kept and said to be missing when it is not installed."""
+        if name not in self._titles:
+            self._fill(name)
+        if name != self.selected:
+            self._filling = True
+            self._ui.bundleComboBox.currentIndex = list(self._titles).index(name)
+            self._filling = False
+            self._show_card()
+
+    def _fill(self, name: str) -> None:
         bundles = bundles_of(self._task)
-        titles = {AUTOMATIC: _("Automatic") if bundles else _("None is installed")}
-        titles.update({bundle.name: _title(bundle) for bundle in bundles})
-        titles.setdefault(name, _("{name} (not installed)").format(name=name))
+        self._titles = {AUTOMATIC: _("Automatic") if bundles else _("None is installed")}
+        self._titles.update({bundle.name: _title(bundle) for bundle in bundles})
+        self._titles.setdefault(name, _("{name} (not installed)").format(name=name))
         self._filling = True
         self._ui.bundleComboBox.clear()
-        for key, title in titles.items():
+        for key, title in self._titles.items():
             self._ui.bundleComboBox.addItem(title, key)
-        self._ui.bundleComboBox.currentIndex = list(titles).index(name)
         self._filling = False
         self._show_card()
 

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import ast
 import sys
+import types
+from importlib import metadata
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 from module_support import ROOT
@@ -83,6 +86,58 @@ def test_a_user_who_agrees_gets_the_missing_packages_and_no_others(slicer_deskto
         ensure_dependencies(requirements("numpy", "surely-no-such-package>=2"))
     (call,) = slicer_desktop.home.pip_calls()
     assert "surely-no-such-package>=2" in call and not any("numpy" in argument for argument in call)
+
+
+@pytest.fixture
+def without_torch(slicer_desktop, monkeypatch):
+    """A Slicer with the PyTorch extension but without PyTorch; what the extension is asked for goes into a list."""
+    real_version = metadata.version
+
+    def version(name: str) -> str:
+        if name == "torch":
+            raise metadata.PackageNotFoundError(name)
+        return real_version(name)
+
+    class PyTorchUtilsLogic:
+        asked: ClassVar[list[dict]] = []
+        answer = None
+
+        def installTorch(self, **arguments):
+            self.asked.append(arguments)
+            return self.answer
+
+    monkeypatch.setattr(metadata, "version", version)
+    extension = types.ModuleType("PyTorchUtils")
+    extension.PyTorchUtilsLogic = PyTorchUtilsLogic
+    monkeypatch.setitem(sys.modules, "PyTorchUtils", extension)
+    assert not slicer_desktop.shown_dialogs
+    return PyTorchUtilsLogic
+
+
+def test_pytorch_comes_through_its_extension_after_a_question(without_torch, requirements):
+    from SynthMRIModuleLib.dependencies import ensure_dependencies
+
+    without_torch.answer = types.ModuleType("torch")
+    assert ensure_dependencies(requirements("numpy")) is True
+    (arguments,) = without_torch.asked
+    assert arguments["askConfirmation"] is True and arguments["torchVersionRequirement"].startswith(">=2")
+
+
+def test_a_user_who_declines_pytorch_is_told_how_to_go_on(without_torch, requirements):
+    from SynthMRIModuleLib.dependencies import ensure_dependencies
+
+    with pytest.raises(ResourceError, match="Press Apply again to install them, or choose the method"):
+        ensure_dependencies(requirements("numpy"))
+    assert len(without_torch.asked) == 1
+
+
+@pytest.mark.usefixtures("without_torch")
+def test_without_the_pytorch_extension_the_user_is_told_to_install_it(requirements, monkeypatch):
+    from SynthMRIModuleLib.dependencies import ensure_dependencies
+
+    monkeypatch.setitem(sys.modules, "PyTorchUtils", None)
+    with pytest.raises(ResourceError, match="Install the extension PyTorch in the Extensions Manager"):
+        ensure_dependencies(requirements("numpy"))
 
 
 def test_in_testing_mode_nothing_is_installed(slicer_desktop, requirements):

@@ -244,6 +244,14 @@ def test_models_are_offered_with_their_cards(desktop, tmp_path):
     assert panel.logic.getParameterNode().bundle == "a_model"
 
 
+def test_a_model_installed_meanwhile_is_offered_when_the_module_is_opened_again(desktop, panel, tmp_path):
+    assert panel.ui.bundleComboBox.count == 1
+    install_model(tmp_path / "models" / "a_model")
+    desktop.leave_module("SynthMRI")
+    desktop.open_module("SynthMRI")
+    assert panel.ui.bundleComboBox.itemText(1) == "A Model"
+
+
 def test_a_model_that_is_not_installed_any_more_is_named(desktop, panel):
     stored = panel.logic.getParameterNode()
     stored.bundle = "old_model"
