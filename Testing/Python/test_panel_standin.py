@@ -285,6 +285,8 @@ def test_what_slicer_has_and_the_stand_in_has_not_is_said_so(slicer_desktop: Any
 
     with pytest.raises(NotInStandInError, match="do not change product code"):
         slicer.qMRMLSegmentsTableView()
+    with pytest.raises(NotInStandInError):
+        slicer.cli.run(None)
 
 
 @pytest.mark.skipif(not os.environ.get("SLICER_SOURCE"), reason="SLICER_SOURCE is not set: only one way to run.")

@@ -55,7 +55,15 @@ def module_attribute(module: str, name: str) -> Any:
     description = manifest.classes().get(name)
     if description is not None and description["python_module"] == module:
         return class_for(name)
+    if module == "slicer" and name in _slicer_names():
+        raise NotInStandInError(f"'slicer.{name}'")
     raise AttributeError(f"Slicer's module '{module}' has no '{name}'.{_near(name, module)}")
+
+
+def _slicer_names() -> set[str]:
+    """Names of the module `slicer` other than Qt-like classes; `selfTests` is absent until a module makes it."""
+    known = {*manifest.load()["application"]["python_variables"], *manifest.load()["vtk_names"]}
+    return known - {"selfTests"}
 
 
 def _near(name: str, module: str) -> str:
