@@ -21,7 +21,7 @@ import numpy as np
 import PySide6
 import slicer
 from PySide6 import QtCore, QtWidgets
-from vtkmodules.util.numpy_support import vtk_to_numpy
+from vtk.util.numpy_support import vtk_to_numpy
 
 from . import adapters, application, dialogs, manifest, sample_data, widgets
 from .application.app import Application
