@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image, ImageDraw
+from PySide6.QtCore import Qt
+from PySide6.QtGui import QImage, QPainter
 
 ROOT = Path(__file__).resolve().parents[1]
 SCREENSHOTS = ROOT / "Resources" / "Screenshots"
@@ -27,11 +28,13 @@ def main() -> None:
     from SlicerDesktop.desktop import install
 
     desktop = install()
-    super_resolution_screenshot(desktop).save(SCREENSHOTS / "SuperResolution.png", optimize=True)
+    picture = super_resolution_screenshot(desktop)
+    if not picture.save(str(SCREENSHOTS / "SuperResolution.png")):
+        raise OSError(f"Could not write into {SCREENSHOTS}.")
     desktop.reset()
 
 
-def super_resolution_screenshot(desktop: Any) -> Image.Image:
+def super_resolution_screenshot(desktop: Any) -> QImage:
     """The SynthMRI panel after a run, beside its linked views."""
     desktop.load_module(ROOT / "SynthMRI" / "SynthMRI.py")
     scan_node("T1w")
@@ -59,13 +62,12 @@ def scan_node(name: str) -> Any:
     return node
 
 
-def panel_picture(desktop: Any, panel: Any) -> Image.Image:
+def panel_picture(desktop: Any, panel: Any) -> QImage:
     panel.parent.setFixedSize(PANEL_WIDTH, VIEW_SIZE[1])
-    path = desktop.grab(panel.parent, desktop.home.temporary / "panel.png")
-    return Image.open(path).convert("RGB")
+    return QImage(str(desktop.grab(panel.parent, desktop.home.temporary / "panel.png")))
 
 
-def view_picture(view: str, label: str) -> Image.Image:
+def view_picture(view: str, label: str) -> QImage:
     """What a slice view shows, with its mark."""
     import slicer
     import vtk
@@ -74,26 +76,33 @@ def view_picture(view: str, label: str) -> Image.Image:
     widget = slicer.app.layoutManager().sliceWidget(view)
     widget.mrmlSliceNode().SetDimensions(*VIEW_SIZE, 1)
     widget.fitSliceToBackground()
-    logic = widget.sliceLogic()
-    logic.GetImageDataConnection().GetProducer().Update()
-    image = logic.GetImageDataConnection().GetProducer().GetOutputDataObject(0)
+    producer = widget.sliceLogic().GetImageDataConnection().GetProducer()
+    producer.Update()
+    image = producer.GetOutputDataObject(0)
     width, height, _ = image.GetDimensions()
     pixels = vtk_to_numpy(image.GetPointData().GetScalars()).reshape(height, width, -1)[::-1, :, :3]
-    picture = Image.fromarray(np.ascontiguousarray(pixels.astype(np.uint8)))
+    colors = np.ascontiguousarray(pixels.astype(np.uint8))
+    picture = QImage(colors.data, width, height, 3 * width, QImage.Format.Format_RGB888).copy()
     mark = widget.sliceView().cornerAnnotation().GetText(vtk.vtkCornerAnnotation.UpperEdge) or ""
-    draw = ImageDraw.Draw(picture)
-    draw.text((width / 2, 12), mark, fill="white", anchor="ma", font_size=16)
-    draw.text((12, height - 12), label, fill="white", anchor="ld", font_size=16)
+    painter = QPainter(picture)
+    painter.setPen(Qt.GlobalColor.white)
+    inside = picture.rect().adjusted(12, 12, -12, -12)
+    painter.drawText(inside, Qt.AlignmentFlag.AlignTop | Qt.AlignmentFlag.AlignHCenter, mark)
+    painter.drawText(inside, Qt.AlignmentFlag.AlignBottom | Qt.AlignmentFlag.AlignLeft, label)
+    painter.end()
     return picture
 
 
-def side_by_side(pictures: list[Image.Image], *, gap: int = 4) -> Image.Image:
-    width = sum(picture.width + gap for picture in pictures) - gap
-    whole = Image.new("RGB", (width, max(picture.height for picture in pictures)), "black")
+def side_by_side(pictures: list[QImage], *, gap: int = 4) -> QImage:
+    width = sum(picture.width() + gap for picture in pictures) - gap
+    whole = QImage(width, max(picture.height() for picture in pictures), QImage.Format.Format_RGB888)
+    whole.fill(Qt.GlobalColor.black)
+    painter = QPainter(whole)
     left = 0
     for picture in pictures:
-        whole.paste(picture, (left, 0))
-        left += picture.width + gap
+        painter.drawImage(left, 0, picture)
+        left += picture.width() + gap
+    painter.end()
     return whole
 
 
