@@ -52,6 +52,12 @@ def test_readers_who_never_differ_agree_fully_and_constant_ratings_define_nothin
     assert isnan(intraclass_correlation(np.ones((1, 3))).value)
 
 
+@pytest.mark.parametrize("ratings", [[[1, 3], [3, 1], [2, 2]], [[1, 3], [3, 1]], [[1, 2], [1, 2]], [[0, 0], [1, 0]]])
+def test_few_cases_leave_no_interval_or_a_sound_one_but_never_an_error(ratings):
+    estimate = intraclass_correlation(np.array(ratings))
+    assert isnan(estimate.low) or estimate.low <= estimate.value <= estimate.high
+
+
 def test_absolute_agreement_falls_when_one_reader_counts_more():
     truth = np.arange(10.0)
     ratings = np.stack([truth, truth + 5], axis=1)

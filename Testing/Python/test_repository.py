@@ -35,7 +35,7 @@ IN_SLICER = {
     "SampleData",
 }
 #: Parts of the engine that Slicer never runs.
-NOT_IN_SLICER = ("training/", "demo/", "simulation/", "cohort/")
+NOT_IN_SLICER = ("training/", "demo/", "simulation/", "readers/plots.py", "cohort/")
 #: Import name -> name to install, where they differ.
 DISTRIBUTIONS = {
     "PySide6": "pyside6-essentials",

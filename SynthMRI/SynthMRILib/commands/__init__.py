@@ -13,5 +13,6 @@ COMMAND_MODULES = (
     "models",
     "uncertainty",
     "batch",
+    "readers",
     "demo",
 )

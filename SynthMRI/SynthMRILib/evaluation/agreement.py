@@ -113,10 +113,13 @@ def _correlation_interval(
         return (1.0, 1.0) if value > 1 - 1e-9 else (nan, nan)
     a = k * value / (n * (1 - value))
     b = 1 + k * value * (n - 1) / (n * (1 - value))
-    freedom = (a * across + b * error) ** 2 / ((a * across) ** 2 / (k - 1) + (b * error) ** 2 / ((n - 1) * (k - 1)))
+    spread = (a * across) ** 2 / (k - 1) + (b * error) ** 2 / ((n - 1) * (k - 1))
+    pooled = k * across + (k * n - k - n) * error
+    if spread <= 0 or pooled + between <= 0:
+        return nan, nan
+    freedom = (a * across + b * error) ** 2 / spread
     tail = (1 + level) / 2
     low_f, high_f = stats.f.ppf(tail, n - 1, freedom), stats.f.ppf(tail, freedom, n - 1)
-    pooled = k * across + (k * n - k - n) * error
     low = n * (between - low_f * error) / (low_f * pooled + n * between)
     high = n * (high_f * between - error) / (pooled + n * high_f * between)
     return float(low), float(high)
