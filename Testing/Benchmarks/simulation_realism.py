@@ -60,7 +60,9 @@ def simulate(data: Path, contrast: str, number: int, noise: float) -> Volume:
     # What the measure takes for noise in the clean volume (fine texture, edges) is not added again.
     own = noise_level(head, ndimage.binary_erosion(head > 0, iterations=3))
     sigma = np.sqrt(max(noise**2 - own**2, 0.0))
-    record = AcquisitionRecord(coils=CoilRecord(8, 0.5, 0.8, number), noise=NoiseRecord(sigma, noise_seed=number))
+    record = AcquisitionRecord(
+        adaptive=True, coils=CoilRecord(8, 0.5, 0.8, number), noise=NoiseRecord(sigma, noise_seed=number)
+    )
     scanned = acquisition.apply(record, Volume(head, labels.grid))
     return scanned.with_voxels(np.where(head > 0, scanned.voxels, 0))
 
@@ -169,11 +171,12 @@ def air_of_simulated(data: Path) -> dict:
             zero_filling=filling,
             window=0.3,
             masked_air=masked,
+            adaptive=masked,
             coils=CoilRecord(channels),
             noise=NoiseRecord(0.015, noise_seed=1),
         )
         scanned = acquisition.apply(record, Volume(head, grid))
-        results[f"{channels} channels, zero filling {filling:g}, masked {masked}"] = describe_air(
+        results[f"{channels} channels, zero filling {filling:g}, masked and adaptive {masked}"] = describe_air(
             np.moveaxis(scanned.voxels, axis, 0)
         )
     return results

@@ -102,11 +102,16 @@ def test_rician_noise_of_a_bright_image_has_the_mean_that_rice_gives():
     assert noisy.var() == pytest.approx(rice.var(), rel=2e-2)
 
 
-def test_acquired_noise_in_air_follows_the_channels(an_object):
+@pytest.mark.parametrize(("channels", "adaptive"), ((1, False), (6, True), (6, False)))
+def test_acquired_noise_in_air_follows_the_combination_of_channels(an_object, channels, adaptive):
     sigma, unit = 0.05, np.percentile(an_object.voxels[an_object.voxels > 0], 99.5)
-    record = AcquisitionRecord(noise=NoiseRecord(sigma=sigma, noise_seed=3))
+    record = AcquisitionRecord(
+        coils=CoilRecord(channels), adaptive=adaptive, normalized=False, noise=NoiseRecord(sigma=sigma, noise_seed=3)
+    )
     air = acquisition.apply(record, an_object).voxels[an_object.voxels < 1e-4]
-    assert air.mean() == pytest.approx(sigma * unit * np.sqrt(np.pi / 2), rel=0.02)
+    chi = stats.chi(2 if adaptive else 2 * channels, scale=sigma * unit)
+    assert air.mean() == pytest.approx(chi.mean(), rel=0.02)
+    assert air.std() == pytest.approx(chi.std(), rel=0.04)
 
 
 def test_normalization_makes_noise_vary_instead_of_signal(an_object):

@@ -2,8 +2,8 @@
 
 Order of effects as in a scan: the slice profile weighs signal through the plane; the object times coil sensitivity and
 phase is sampled in a finite k-space (truncation gives Gibbs ringing, partial Fourier leaves one side out); noise enters
-each channel on the acquired matrix; zero filling interpolates signal and noise alike; channels are combined by root sum
-of squares.
+each channel on the acquired matrix; zero filling interpolates signal and noise alike; channels are combined by their
+sensitivities or root sum of squares.
 """
 
 from __future__ import annotations
@@ -36,6 +36,7 @@ class AcquisitionRecord(Record):
         window: share of k-space over which a raised cosine damps the outer frequencies (0 none, 1 all).
         zero_filling: factor of in-plane interpolation of the result (1 or more).
         coils: receive array and phase of the image.
+        adaptive: combine channels by their sensitivities (noise stays Rician) instead of by root sum of squares.
         normalized: divide by the combined sensitivity, so that noise varies instead of signal.
         masked_air: blank the air far from the head, as many scanners do; only a rim of noise is left.
         noise: `sigma` relative to the 99.5th percentile; `channels` is taken from `coils`.
@@ -53,6 +54,7 @@ class AcquisitionRecord(Record):
     window: float = 0.0
     zero_filling: float = 1.0
     coils: CoilRecord = field(default_factory=CoilRecord)
+    adaptive: bool = False
     normalized: bool = True
     masked_air: bool = False
     noise: NoiseRecord = field(default_factory=NoiseRecord)
@@ -70,18 +72,27 @@ def apply(record: AcquisitionRecord, volume: Volume) -> Volume:
     rng = np.random.default_rng(record.noise.noise_seed)
     factor = _noise_factor(record.noise, acquired, rng)
     phase = coils.object_phase(record.coils, image.shape)
-    power = np.zeros(target, dtype=np.float32)
-    for sensitivity in coils.sensitivities(record.coils, image.shape):
+    total = np.zeros(target, dtype=np.complex64 if record.adaptive else np.float32)
+    maps = zip(coils.sensitivities(record.coils, image.shape), coils.sensitivities(record.coils, target))
+    for sensitivity, own in maps:
         channel = resample_k_space(image * phase * sensitivity, acquired)
         if sigma > 0:
             channel += np.float32(sigma) * factor * _complex_noise(acquired, rng)
-        power += np.abs(resample_k_space(_limit_k_space(record, channel), target)) ** 2
-    result = np.sqrt(power)
+        channel = resample_k_space(_limit_k_space(record, channel), target)
+        total += own.conj() * channel if record.adaptive else np.abs(channel) ** 2
+    result = _combined(record, total, target)
     if record.normalized and record.coils.channels > 1:
         result /= coils.combined_sensitivity(record.coils, target)
     if record.masked_air:
         result = np.where(_near_head(result), result, 0)
     return Volume(result, rescaled_grid(volume.grid, target), dict(volume.header))
+
+
+def _combined(record: AcquisitionRecord, total: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    """Magnitude (k, j, i) of the channels, weighted by the combined sensitivity."""
+    if not record.adaptive:
+        return np.sqrt(total)
+    return np.abs(total) / np.maximum(coils.combined_sensitivity(record.coils, shape), 1e-3)
 
 
 def _near_head(image: np.ndarray) -> np.ndarray:

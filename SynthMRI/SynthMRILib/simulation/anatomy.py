@@ -31,7 +31,7 @@ class AnatomyRecord(Record):
     Args:
         relaxation: factors on the tissue table.
         structure: what is added to the labels.
-        sharpness: steepness of tissue boundaries, see `mixture.mix`.
+        sharpness: steepness of tissue boundaries; blend: of those between white and gray matter, see `mixture.mix`.
         texture: factor on the variation within tissues.
         texture_weights: share of variance at the scales of `TEXTURE_SCALES_MM`.
         texture_seed: seed of the variation.
@@ -42,6 +42,7 @@ class AnatomyRecord(Record):
     relaxation: RelaxationRecord
     structure: StructureRecord
     sharpness: float = 2.0
+    blend: float = 1.0
     texture: float = 1.0
     texture_weights: tuple[float, ...] = (0.15, 0.35, 0.3, 0.2)
     texture_seed: int = 0
@@ -58,6 +59,7 @@ def draw(rng: np.random.Generator) -> AnatomyRecord:
         relaxation=relaxation.draw(rng),
         structure=structure.draw(rng),
         sharpness=float(rng.uniform(1.6, 2.4)),
+        blend=float(rng.uniform(0.6, 1.4)),
         texture=float(rng.uniform(0.6, 1.5)),
         texture_weights=tuple(rng.dirichlet((2.0, 4.0, 3.0, 2.0)).tolist()),
         texture_seed=draw_seed(rng),
@@ -80,7 +82,7 @@ def apply(
     tissues = structure.add_sheets(record.structure, tissues, labels, spacing)
     variation = texture(record, labels.shape, spacing)
     structure.add_halo(record.structure, variation, labels, spacing)
-    head = mix(tissues, variation, sharpness=record.sharpness)
+    head = mix(tissues, variation, sharpness=record.sharpness, blend=record.blend)
     head = structure.add_arachnoid(record.structure, head, labels, spacing)
     return structure.add_vessels(record.structure, head, spacing)
 

@@ -84,7 +84,7 @@ def write_overlay(
     head.overlay_level[box][wins] = np.broadcast_to(np.asarray(level, dtype=np.float32), share.shape)[wins]
 
 
-def mix(tissues: np.ndarray, variation: np.ndarray, *, sharpness: float = 2.0) -> Mixture:
+def mix(tissues: np.ndarray, variation: np.ndarray, *, sharpness: float = 2.0, blend: float = 1.0) -> Mixture:
     """Soften a map of tissue indices into a mixture: boundaries become partial volume over about one voxel.
 
     Each tissue's indicator is smoothed by (1, 3, 1) / 5 along every axis; the two largest scores share the voxel in
@@ -93,14 +93,28 @@ def mix(tissues: np.ndarray, variation: np.ndarray, *, sharpness: float = 2.0) -
     Args:
         tissues: uint8 (k, j, i).
         variation: float32 (k, j, i).
+        blend: the power between white and gray matter, which merge: myelin reaches into the deep cortical layers.
     """
     best, runner_up = _two_best(tissues)
-    scores = np.arange(126, dtype=np.float32) ** np.float32(sharpness)
-    high, low = scores[best >> 8], scores[runner_up >> 8]
-    share = high / (high + low)
     first, second = (best & 255).astype(np.uint8), (runner_up & 255).astype(np.uint8)
+    merging = _WHITE[first] & _GRAY[second] | _GRAY[first] & _WHITE[second]
+    # Rows of the table: ordinary and merging neighbors.
+    scores = np.arange(126, dtype=np.float32) ** np.array([[sharpness], [blend]], dtype=np.float32)
+    row = merging.astype(np.uint16) * np.uint16(126)
+    high, low = scores.ravel()[row + (best >> 8)], scores.ravel()[row + (runner_up >> 8)]
+    share = high / (high + low)
     nothing = [np.zeros(tissues.shape, dtype=kind) for kind in (np.uint8, np.float32, np.float32)]
     return Mixture(first, second, share, variation, *nothing)
+
+
+def _members(*names: str) -> np.ndarray:
+    table = np.zeros(256, dtype=bool)
+    table[[TISSUE_INDEX[name] for name in names]] = True
+    return table
+
+
+_WHITE = _members("white-matter", "cerebellar-white-matter", "brain-stem", "lesion")
+_GRAY = _members("cortex", "deep-gray", "thalamus", "pallidum", "cerebellar-cortex")
 
 
 def _two_best(tissues: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -42,6 +42,7 @@ def _common(rng: np.random.Generator, *, least: float, most: float) -> dict:
         "window": float(rng.choice([0.0, rng.uniform(0.1, 0.6)])),
         "coils": coils.draw(rng),
         "normalized": bool(rng.random() < 0.8),
+        "adaptive": bool(rng.random() < 0.5),
         "masked_air": bool(rng.random() < 0.4),
         "noise": noise.draw(rng, least=least, most=most),
         "bias": bias.draw_bias(rng, largest=0.2),
