@@ -16,17 +16,20 @@ from scipy import ndimage
 from ..errors import InputError
 
 CSF, GRAY, WHITE = 0, 1, 2
+#: Voxels shared by gray matter and fluid.
+RIM = 3
 TISSUES = ("csf", "gray-matter", "white-matter")
 #: Label of voxels outside of the brain in `TissueFit.labels`.
 OUTSIDE = -1
-SAMPLE = 30_000
+SAMPLE = 12_000
 STEPS = 40
 UNIFORM_SHARE = 0.02
 SMOOTHING_MM = 0.7
 TISSUE_RULE = (
     "Gaussian mixture of cerebrospinal fluid, gray and white matter (full covariance over all contrasts given) with a "
-    f"uniform background of {UNIFORM_SHARE:.0%}; log-likelihoods smoothed by a Gaussian of {SMOOTHING_MM} mm; "
-    "each brain voxel takes the likeliest tissue"
+    f"uniform background of {UNIFORM_SHARE:.0%} and a rim between gray matter and fluid (partial volume, uniform "
+    f"shares), which is neither of them; log-likelihoods smoothed by a Gaussian of {SMOOTHING_MM} mm; "
+    "each brain voxel takes the likeliest class"
 )
 #: Tissues from dark to bright by contrast.
 ORDER = {"t1": (CSF, GRAY, WHITE), "t2": (WHITE, GRAY, CSF), "flair": (CSF, WHITE, GRAY)}
@@ -43,10 +46,10 @@ class TissueFit:
     """Tissues of a brain.
 
     Args:
-        labels: int8 (k, j, i): CSF, GRAY, WHITE, or OUTSIDE.
+        labels: int8 (k, j, i): CSF, GRAY, WHITE, RIM, or OUTSIDE.
         means: mean intensity by contrast, arrays (3,) in the order of TISSUES, in the units of the input.
         deviations: standard deviations alike.
-        shares: share of each tissue in the sample, (3,).
+        shares: share of each tissue and of the rim in the sample, (4,).
     """
 
     labels: np.ndarray
@@ -58,7 +61,7 @@ class TissueFit:
         """JSON types only."""
         return {
             "rule": TISSUE_RULE,
-            "shares": dict(zip(TISSUES, self.shares.round(4).tolist())),
+            "shares": dict(zip((*TISSUES, "rim"), self.shares.round(4).tolist())),
             "means": {name: dict(zip(TISSUES, values.round(4).tolist())) for name, values in self.means.items()},
         }
 
@@ -87,8 +90,8 @@ def fit_tissues(
     deviations = np.sqrt(np.stack([np.diag(c) for c in covariances]))
     return TissueFit(
         labels,
-        {n: means[:, index] * units[index] for index, n in enumerate(names)},
-        {n: deviations[:, index] * units[index] for index, n in enumerate(names)},
+        {n: means[:3, index] * units[index] for index, n in enumerate(names)},
+        {n: deviations[:3, index] * units[index] for index, n in enumerate(names)},
         shares,
     )
 
@@ -107,22 +110,31 @@ def _best_fit(sample: np.ndarray, names: list[str]) -> Mixture:
 
 
 def _expectation_maximization(sample: np.ndarray, names: list[str], begin: str) -> tuple[float, Mixture]:
-    """Mean log-likelihood; means (3, contrasts), covariances and shares of the tissues. Begun from one contrast."""
+    """Mean log-likelihood; means (4, contrasts), covariances and shares of tissues and rim. Begun from one contrast."""
     weights = _first_guess(sample[:, names.index(begin)], begin)
     for _ in range(STEPS):
         totals = weights.sum(axis=0) + 1e-9
         shares = totals / totals.sum()
-        means = (weights.T @ sample) / totals[:, None]
+        means = (weights[:, :3].T @ sample) / totals[:3, None]
         covariances = [_covariance(sample - means[t], weights[:, t] / totals[t]) for t in range(3)]
+        means, covariances = _with_rim(means, covariances)
         density = np.exp(_log_density(sample, means, covariances)) * shares * (1 - UNIFORM_SHARE)
         total = density.sum(axis=1, keepdims=True) + UNIFORM_SHARE
         weights = density / total
     return float(np.log(total).mean()), (means, covariances, shares)
 
 
+def _with_rim(means: np.ndarray, covariances: list[np.ndarray]) -> tuple[np.ndarray, list[np.ndarray]]:
+    """Add mean and covariance of uniform mixtures of gray matter and fluid, which follow from those of both."""
+    across = means[CSF] - means[GRAY]
+    covariance = (covariances[CSF] + covariances[GRAY]) / 3 + np.outer(across, across) / 12
+    return np.vstack([means, (means[CSF] + means[GRAY]) / 2]), [*covariances, covariance]
+
+
 def _first_guess(values: np.ndarray, contrast: str) -> np.ndarray:
-    """Membership (voxels, 3) by the rank in one contrast."""
-    weights = np.zeros((len(values), 3))
+    """Membership (voxels, 4) by the rank in one contrast."""
+    weights = np.zeros((len(values), 4))
+    weights[:, RIM] = 0.1
     for tissue, ranks in zip(ORDER[contrast], _RANKS[contrast]):
         low, high = np.quantile(values, ranks)
         weights[(values >= low) & (values <= high), tissue] = 1
@@ -134,12 +146,12 @@ def _covariance(centered: np.ndarray, weights: np.ndarray) -> np.ndarray:
 
 
 def _log_density(values: np.ndarray, means: np.ndarray, covariances: list[np.ndarray]) -> np.ndarray:
-    """Log of the normal densities, (voxels, 3)."""
+    """Log of the normal densities, (voxels, 4)."""
     columns = []
     for mean, covariance in zip(means, covariances):
         inverse, (_, log_volume) = np.linalg.inv(covariance), np.linalg.slogdet(2 * np.pi * covariance)
         centered = values - mean
-        columns.append(-0.5 * (np.einsum("vi,ij,vj->v", centered, inverse, centered, optimize=True) + log_volume))
+        columns.append(-0.5 * (((centered @ inverse) * centered).sum(axis=1) + log_volume))
     return np.stack(columns, axis=1)
 
 
@@ -148,7 +160,7 @@ def _out_of_order(names: list[str], means: np.ndarray) -> str | None:
     for index, name in enumerate(names):
         ordered = means[list(ORDER[name]), index]
         if not (np.diff(ordered) > 0).all():
-            found = " < ".join(TISSUES[t] for t in np.argsort(means[:, index]))
+            found = " < ".join(TISSUES[t] for t in np.argsort(means[:3, index]))
             expected = " < ".join(TISSUES[t] for t in ORDER[name])
             return (
                 f"The tissues of the {name.upper()} volume lie as {found} where {expected} is expected; "
@@ -163,7 +175,7 @@ def _classify(values, brain, means, covariances, shares, spacing) -> np.ndarray:
     logs = np.maximum(_log_density(values, means, covariances) + np.log(shares), -30)
     best = np.full(brain.shape, -np.inf, dtype=np.float32)
     labels = np.full(brain.shape, OUTSIDE, dtype=np.int8)
-    for tissue in range(3):
+    for tissue in range(logs.shape[1]):
         field = np.zeros(brain.shape, dtype=np.float32)
         field[brain] = logs[:, tissue]
         field = ndimage.gaussian_filter(field, sigma) / np.maximum(inside, 1e-3)

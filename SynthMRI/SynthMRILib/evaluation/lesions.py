@@ -37,7 +37,7 @@ DEFINITIONS = {
     "cnr": "(mean of lesion - mean of normal white matter) / standard deviation of normal white matter",
     "lbr": "mean of lesion / mean of normal white matter",
     "suppression": "median of white matter, or of fluid, over median of cortex (lesions left out)",
-    "search_region": "white matter and fluid of the tissue fit, and lesions; other gray matter left out",
+    "search_region": "white matter and fluid of the tissue fit, and lesions; gray matter and its rim left out",
     "auprc": "area under the precision-recall curve of intensity for lesion voxels in the search region (step-wise)",
     "recall": (
         "share of lesions found by a threshold on intensity in the search region; candidates are 26-connected parts "

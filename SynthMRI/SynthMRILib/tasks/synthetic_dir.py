@@ -71,13 +71,14 @@ class SyntheticDir:
     ) -> list[Finding]:
         """Findings about the inputs and the parameters; see `tasks.base.Task`."""
         given = [name for name in CONTRASTS if name in inputs]
-        findings = [*check_parameters(parameters), *check_bundle(bundle), *check_contrasts(given, parameters)]
+        findings = [Finding("warning", "experimental", EXPERIMENTAL)]
+        findings += [*check_parameters(parameters), *check_bundle(bundle), *check_contrasts(given, parameters)]
         for name in given:
             for found in check_volume(inputs[name]):
                 findings.append(Finding(found.severity, found.code, f"{name.upper()}: {found.message}"))
         if not any(f.severity == "error" for f in findings):
             findings += check_brain(inputs)
-        return [*findings, Finding("warning", "experimental", EXPERIMENTAL)]
+        return findings
 
     def run(
         self,
