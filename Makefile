@@ -44,7 +44,7 @@ distclean: clean
 
 .venv/tests.stamp: .venv/engine.stamp Testing/requirements.txt
 	@echo "Installing the test tools into .venv (minutes; once)"
-	@$(PIP) --editable ".[demo,training,cluster]" --requirement Testing/requirements.txt
+	@$(PIP) --editable ".[demo,training,cluster,comparison]" --requirement Testing/requirements.txt
 	@touch $@
 
 constraints: .venv/tests.stamp
