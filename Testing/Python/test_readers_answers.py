@@ -12,12 +12,17 @@ from datetime import timedelta
 from itertools import pairwise
 from pathlib import Path
 
+import numpy as np
 import pytest
-from reader_support import QUESTIONS, SimulatedReader, make_study, read_all, ticking
+from reader_support import QUESTIONS, SimulatedReader, make_study, read_all, ticking, write_plan
 from SynthMRILib.errors import InputError
+from SynthMRILib.readers.analysis import analyze
 from SynthMRILib.readers.chain import Chain, TamperedError, read_chain
+from SynthMRILib.readers.creation import create_study
 from SynthMRILib.readers.paradigms import completed, region_counts
 from SynthMRILib.readers.responses import ReaderSession
+from SynthMRILib.readers.table import study_rows
+from SynthMRILib.volume_io import read_volume
 
 TESTS = Path(__file__).parent
 RATING = {"rating": QUESTIONS["rating"]}
@@ -99,6 +104,13 @@ def test_a_file_is_written_by_one_window_at_a_time(a_study):
     with ReaderSession(a_study, "R1"), pytest.raises(InputError, match="open in another window"):
         ReaderSession(a_study, "R1")
     ReaderSession(a_study, "R1").close()
+
+
+def test_a_study_is_not_locked_while_somebody_reads(a_study):
+    with ReaderSession(a_study, "R1"), pytest.raises(InputError, match="open in another window"):
+        a_study.lock(incomplete=True)
+    a_study.lock(incomplete=True)
+    assert a_study.check_lock()["missing"] == {"R1": 4}
 
 
 def test_the_receipt_is_the_hash_of_the_last_record(a_study):
@@ -215,3 +227,35 @@ def test_an_answer_is_on_the_disk_within_a_moment(a_study):
         session.answer(RATED)
         assert time.monotonic() - started < 5
         assert read_chain(a_study.answers_path("R1"))[0][-1]["kind"] == "answer"
+
+
+def test_new_lesions_between_two_visits_with_an_overlay_on_a_fixed_scale(tmp_path):
+    question = {"paradigm": "new-lesions", "prompt": "Mark new lesions.", "regions": ["left", "right"]}
+    plan = write_plan(tmp_path / "source", subjects=2, questions={"new": question}, readers=["R1"])
+    content = json.loads(plan.read_text())
+    for case in content["cases"]:
+        file = case["volumes"]["main"]
+        case["volumes"] = {"baseline": file, "followup": file, "overlay": file}
+    plan.write_text(json.dumps(content))
+    with pytest.raises(InputError, match="give the plan 'overlay'"):
+        create_study(plan, tmp_path / "study")
+    plan.write_text(json.dumps(content | {"overlay": {"range": [0, 0.1], "unit": "standard deviation"}}))
+    study = create_study(plan, tmp_path / "study")
+    marks = {"new": {"marks": [{"ras": [1.0, 2.0, 3.0], "region": "left", "confidence": 70}]}}
+    with ReaderSession(study, "R1") as session:
+        presentation = session.show()
+        assert {path.name for path in presentation.volumes[0].values()} == {
+            "baseline.nii",
+            "followup.nii",
+            "overlay.nii",
+        }
+        session.answer(marks)
+    while_kept = read_volume(study.volume_path(presentation.cases[0], "overlay")).voxels
+    sources = [read_volume(path).voxels for path in (tmp_path / "source").glob("*.nii.gz")]
+    assert any(np.array_equal(while_kept, source) for source in sources), "an overlay keeps its unit"
+    read_all(study, "R1", lambda _: marks)
+    study.lock()
+    lines = analyze(study_rows(study, study.unblind()), study.questions)
+    assert {entry["value"] for entry in lines if entry["of"].startswith("left, ") and "mean" in entry["statistic"]} == {
+        1
+    }

@@ -113,6 +113,7 @@ class ReaderSession:
 
         Raises InputError during a wash-out.
         """
+        _check_open(self.study)
         if self.done == self.total:
             return None
         if opens := self.opens_at:

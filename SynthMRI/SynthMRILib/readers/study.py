@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import InputError
-from .chain import Record, TamperedError, digest_of, read_chain, utc_now
+from .chain import Chain, Record, TamperedError, digest_of, read_chain, utc_now
 from .protocol import read_json, read_protocol
 
 Key = dict[str, Any]
@@ -111,12 +111,15 @@ class Study:
             incomplete: True allows to lock although some steps have no answer.
 
         Raises:
-            InputError: locked already, or answers are missing.
+            InputError: locked already, answers are missing, or somebody is reading.
             TamperedError: something in the study was altered.
         """
         if self.is_locked:
             raise InputError("The study is locked already.")
         self.check_cases()
+        for reader in self.readers:
+            if self.answers_path(reader).exists():
+                Chain(self.answers_path(reader)).close()
         missing = {reader: count for reader in self.readers if (count := self.missing(reader))}
         if missing and not incomplete:
             listed = ", ".join(f"{reader}: {count}" for reader, count in missing.items())
