@@ -186,7 +186,8 @@ def test_a_module_is_known_to_slicer(panel: Any) -> None:
     assert slicer.util.getModuleWidget("StandinExample") is panel
     assert slicer.util.getModuleLogic("StandinExample") is panel.logic
     assert slicer.moduleNames.StandinExample == "StandinExample"
-    assert Path(panel.resourcePath("UI/StandinExample.ui")).is_file()
+    form = "UI/StandinExample.ui"
+    assert Path(panel.resourcePath(form)).is_file()
     assert slicer.selfTests["StandinExample"]
 
 
