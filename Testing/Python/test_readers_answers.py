@@ -38,11 +38,12 @@ from SynthMRILib.readers.study import Study
 study = Study(Path(sys.argv[1]))
 answers = SimulatedReader(study.read_key())
 with ReaderSession(study, "R1") as session:
-    while presentation := session.show():
-        session.answer(answers(presentation))
-        sys.stdout.write("x")
-        sys.stdout.flush()
-        time.sleep(0.02)
+    for _ in range(int(sys.argv[2])):
+        session.answer(answers(session.show()))
+    session.show()
+    sys.stdout.write("reading")
+    sys.stdout.flush()
+    time.sleep(600)
 """
 
 
@@ -51,22 +52,22 @@ def a_study(tmp_path):
     return make_study(tmp_path, subjects=2, questions=RATING, readers=["R1"])
 
 
-def start_reading(study) -> subprocess.Popen:
+def kill_while_reading(study, *, answers: int) -> None:
+    """Let a process answer as reader R1, and kill it while it shows the next case."""
     paths = os.pathsep.join([str(TESTS), str(TESTS.parents[1] / "SynthMRI")])
     environment = {**os.environ, "PYTHONPATH": paths, "OMP_NUM_THREADS": "1"}
-    return subprocess.Popen([sys.executable, "-c", READING, study.folder], stdout=subprocess.PIPE, env=environment)
+    command = [sys.executable, "-c", READING, study.folder, str(answers)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, env=environment) as child:
+        assert child.stdout.read(7) == b"reading"
+        child.send_signal(signal.SIGKILL)
 
 
 def test_a_killed_reader_goes_on_where_the_last_answer_was(tmp_path):
     study = make_study(tmp_path, subjects=4, readers=["R1"])
-    child = start_reading(study)
-    answered = len(child.stdout.read(3))
-    child.send_signal(signal.SIGKILL)
-    child.wait()
+    kill_while_reading(study, answers=5)
     kept = [record for record in study.records("R1") if record["kind"] == "answer"]
-    assert answered == 3 <= len(kept) < 12
     with ReaderSession(study, "R1") as session:
-        assert session.done == len(kept)
+        assert session.done == len(kept) == 5
     assert read_all(study, "R1", SimulatedReader(study.read_key())) == 12
     records = study.records("R1")
     answers = [record for record in records if record["kind"] == "answer"]

@@ -13,7 +13,7 @@ from ..errors import InputError
 from ..evaluation.agreement import bland_altman
 from ..evaluation.detection import roc_curve
 from .analysis import paired, per_subject, readers_of
-from .lines import Line
+from .lines import EVERYBODY, Line
 from .table import Row
 
 RATES = ("accuracy", "false identification rate", "acquired called synthetic", "sensitivity", "specificity")
@@ -68,9 +68,14 @@ def forest(shares: Sequence[Line]) -> bytes:
         axes.plot(entry["value"], place, "s", color="#1f5fa8", markersize=4)
     axes.axvline(0.5, color="0.75", linewidth=0.8, zorder=0)
     axes.set_yticks(range(len(shares)))
-    axes.set_yticklabels([f"{e['statistic']}, {e['reader']}, {e['of']}" for e in reversed(shares)], fontsize=7)
-    axes.set_xlim(0, 1)
+    axes.set_yticklabels([_share_label(entry) for entry in reversed(shares)], fontsize=7)
+    axes.set_xlim(-0.02, 1.02)
     return _png(figure)
+
+
+def _share_label(entry: Line) -> str:
+    who = "all readers" if entry["reader"] == EVERYBODY else entry["reader"]
+    return f"{entry['statistic']}, {who}, {entry['of']}"
 
 
 def roc_plot(rows: Sequence[Row]) -> bytes:
@@ -90,15 +95,18 @@ def roc_plot(rows: Sequence[Row]) -> bytes:
 def by_arm(rows: Sequence[Row], values: dict[str, Callable[[Row], float]], label: str) -> bytes:
     """A box for every value and arm; a dot is a subject."""
     arms = sorted({row.arm for row in rows})
-    figure, axes = _figure(width=max(4.0, 1.0 + 0.6 * len(values) * len(arms)))
+    figure, axes = _figure(width=max(4.0, 1.0 + 0.65 * len(values) * len(arms)))
     ticks = []
-    for n, value in enumerate(values.values()):
+    for n, (what, value) in enumerate(values.items()):
+        if len(values) > 1:
+            middle = n * (len(arms) + 1) + (len(arms) - 1) / 2
+            axes.text(middle, -0.09, what, transform=axes.get_xaxis_transform(), ha="center", va="top", fontsize=8)
         for m, arm in enumerate(arms):
             numbers = [*per_subject(rows, arm, value).values()]
             place = n * (len(arms) + 1) + m
             axes.boxplot([numbers], positions=[place], widths=0.6, showfliers=False)
             axes.plot(place + np.linspace(-0.2, 0.2, len(numbers)), numbers, ".", color="#1f5fa8", markersize=4)
-            ticks.append((place, f"{[*values][n]}\n{arm}" if len(values) > 1 else arm))
+            ticks.append((place, arm))
     axes.set_xticks([place for place, _ in ticks])
     axes.set_xticklabels([text for _, text in ticks], fontsize=7)
     axes.set_ylabel(label)
