@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 import time
@@ -50,9 +51,9 @@ def start_batch(source: Path, output: Path, *words: object) -> subprocess.Popen:
 
 
 def end_of(process: subprocess.Popen) -> tuple[int, str, str]:
-    """Exit status, standard output and standard error of a process, waited for."""
+    """Exit status, standard output and standard error (without the progress of slow machines), waited for."""
     output, errors = process.communicate(timeout=300)
-    return process.returncode, output, errors
+    return process.returncode, output, re.sub(r"(?m)^\d+ of \d+ cases.*\n", "", errors)
 
 
 def records_of(output: Path) -> dict[str, dict]:

@@ -4,6 +4,7 @@ import csv
 import json
 import os
 import signal
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -21,8 +22,11 @@ from cohort_support import (
     write_scan,
 )
 from SynthMRILib import cli
+from SynthMRILib.cohort.cases import Case
 from SynthMRILib.cohort.events import Running
 from SynthMRILib.cohort.records import Record
+from SynthMRILib.cohort.settings import make_settings
+from SynthMRILib.cohort.steps import run_case
 from SynthMRILib.commands.batch import BatchProgress, readable, task_values
 from SynthMRILib.errors import InputError
 from SynthMRILib.volume_io import read_volume
@@ -104,6 +108,12 @@ def test_a_batch_with_a_network_gives_what_single_runs_give(tmp_path, monkeypatc
     assert cli.main([str(word) for word in words]) == 0
     batch = read_volume(tmp_path / "out" / "scan01_desc-superresolution.nii.gz")
     assert (batch.voxels == read_volume(single).voxels).all() and batch.grid.matches(read_volume(single).grid)
+    settings = make_settings("super-resolution", {"device": "cpu"}, output=tmp_path / "worker", bundle=str(bundle))
+    record = run_case(Case("a", {"input": tmp_path / "in" / "scan01.nii"}, "", "a", key="k"), settings)
+    assert (read_volume(settings.output / record.outputs["output"]).voxels == batch.voxels).all()
+    altered = replace(settings, bundle_facts={**settings.bundle_facts, "sha256": "0" * 64})
+    record = run_case(Case("b", {"input": tmp_path / "in" / "scan01.nii"}, "", "b", key="k"), altered)
+    assert record.error == "The bundle 'untrained' of this machine has other weights; install the same one."
 
 
 def test_a_killed_batch_goes_on_and_nothing_is_lost_twice_or_half(tmp_path):

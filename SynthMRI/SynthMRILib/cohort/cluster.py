@@ -8,9 +8,11 @@ loses its workers alone has failed.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Sequence
+from concurrent.futures import CancelledError
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from .. import __version__
 from ..errors import InputError, JobError
@@ -56,6 +58,7 @@ def connect(address: str) -> Client:
         from dask.distributed import Client
     except ImportError:
         raise InputError("--scheduler needs Dask: install it with pip install 'synthmri[cluster]'.") from None
+    logging.getLogger("distributed.client").setLevel(logging.ERROR)  # it warns of what is dealt with here
     try:
         return Client(address, timeout=CONNECT_SECONDS, set_as_default=False)
     except (OSError, ValueError, TypeError):
@@ -64,24 +67,36 @@ def connect(address: str) -> Client:
 
 def check_workers(client: Client, output: Path) -> None:
     """Raise InputError when a worker that is there now could not run cases."""
-    for worker, facts in client.run(worker_facts, str(output), on_error="return").items():
-        if not isinstance(facts, dict) or facts["version"] != __version__:
+    for worker, outcome in client.run(check_worker, str(output), __version__, on_error="return").items():
+        if isinstance(outcome, InputError):
+            raise InputError(f"The worker {worker} cannot be used. {outcome}")
+        if outcome is not None:
             raise InputError(f"The worker {worker} does not have SynthMRI {__version__}; install it there.")
-        if not facts["sees_output"]:
-            raise InputError(f"The worker {worker} does not see the output folder; choose one that all machines share.")
 
 
-def worker_facts(output: str) -> dict[str, Any]:
-    """Run on a worker: its version of SynthMRI and whether it sees the batch's records."""
-    return {"version": __version__, "sees_output": RecordStore(Path(output)).folder.is_dir()}
+def check_worker(output: str, version: str) -> None:
+    """Run on a worker. Raises InputError unless it has that version of SynthMRI and sees the batch's records."""
+    if version != __version__:
+        raise InputError(f"It has SynthMRI {__version__}, not {version}; install the same version.")
+    if not RecordStore(Path(output)).folder.is_dir():
+        raise InputError("It does not see the output folder; choose one that all machines share.")
+
+
+def run_on_worker(case: Case, settings: Settings, version: str) -> Record:
+    """Run a case on a worker, which may have joined after the others were checked."""
+    check_worker(str(settings.output), version)
+    return run_case(case, settings)
 
 
 def _run(client: Client, cases: Sequence[Case], settings: Settings) -> Iterator[Record | Case]:
     """A record for each case, or the case itself when its workers were lost."""
     from dask.distributed import as_completed
 
-    futures = {client.submit(run_case, case, settings, pure=False, key=f"synthmri-{case.key}"): case for case in cases}
-    for future in as_completed(list(futures)):
+    futures = {}
+    for case in cases:
+        key = f"synthmri-{case.name}-{case.key}"
+        futures[client.submit(run_on_worker, case, settings, __version__, pure=False, key=key)] = case
+    for future in as_completed(list(futures), loop=client.loop):
         case = futures.pop(future)
         outcome = _outcome(future)
         if outcome is None:
@@ -95,12 +110,16 @@ def _outcome(future: Future) -> Record | BaseException | None:
     """What became of a case: its record, an error Dask had with it, or None when its workers were lost."""
     from dask.distributed import KilledWorker
 
-    if future.status == "finished":
-        return future.result()
-    if future.status != "error":
+    if future.status not in ("finished", "error"):
         raise JobError(LOST_CLUSTER)
-    error = future.exception()
-    return None if isinstance(error, KilledWorker) else error
+    try:
+        return future.result()  # when the worker that holds it was lost meanwhile, another one reads the record again
+    except KilledWorker:
+        return None
+    except CancelledError:
+        raise JobError(LOST_CLUSTER) from None
+    except Exception as error:
+        return error
 
 
 def _fail(case: Case, settings: Settings, error: BaseException) -> Record:
