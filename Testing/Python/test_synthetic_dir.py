@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -20,6 +21,7 @@ from SynthMRILib.tasks.base import TaskResult
 from SynthMRILib.volume import Grid, Volume
 from SynthMRILib.volume_io import read_volume, write_volume
 
+DOCUMENTATION = Path(__file__).resolve().parents[2] / "Documentation"
 TASK = get_task("synthetic-dir")
 Parameters = TASK.parameters_class
 
@@ -108,6 +110,19 @@ def test_two_contrasts_give_a_dir_too_but_it_says_what_it_leans_on(phantom, two_
     assert np.median(voxels[of_tissue(phantom, 2, 41)]) < 0.25 * cortex
     inputs = {name: phantom.volumes[name] for name in ("flair", "t1")}
     assert "inputs-underdetermined" in {f.code for f in TASK.check(inputs, None, Parameters())}
+
+
+def test_a_dictionary_without_t1_warns_that_fluid_stays_bright(phantom):
+    inputs = {name: phantom.volumes[name] for name in ("flair", "t2")}
+    assert "inputs-without-t1" in {f.code for f in TASK.check(inputs, None, Parameters())}
+
+
+def test_the_page_quotes_the_record():
+    rows = json.loads((DOCUMENTATION / "figures" / "synthetic_dir_baselines_patient07.json").read_text("utf-8"))["rows"]
+    recorded = {(r["method"], " + ".join(r["inputs"]), f"{r['smoothing_mm']:g}"): f"{r['auprc']:.2f}" for r in rows}
+    lines = (DOCUMENTATION / "synthetic_dir.md").read_text("utf-8").splitlines()
+    table = [[cell.strip() for cell in line.split("|")[1:5]] for line in lines if line.startswith("| ")][1:]
+    assert len(table) > 10 and all(recorded[tuple(row[:3])] == row[3] for row in table)
 
 
 def test_the_result_lies_on_the_flair_grid_in_arbitrary_units_and_tells_what_made_it(phantom, two_inputs):

@@ -176,6 +176,11 @@ def check_contrasts(given: list[str], parameters: SyntheticDirParameters) -> lis
         return [_error("inputs-few", text)]
     if parameters.method == "arithmetic" and chosen_formula(parameters, set(given)) is None:
         return [_error("formula-inputs", f"The formula '{parameters.formula}' needs a contrast that is not given.")]
+    if parameters.method == "dictionary" and "t1" not in given:
+        text = (
+            "Without T1w fluid and what lies beside it stay bright in the synthetic DIR; give T1w as well if you can."
+        )
+        return [Finding("warning", "inputs-without-t1", text)]
     if parameters.method == "dictionary" and len(given) == 2:
         text = (
             "With two contrasts the fit of three tissue parameters leans on assumptions; give T1w and T2w if you can."
