@@ -61,6 +61,7 @@ def test_results_on_another_grid_or_of_another_contrast_are_not_compared():
 
 def test_warnings_about_the_input_become_flags():
     findings = [Finding("warning", "thick-slices", "Thick."), Finding("info", "small", "Small.")]
+    findings += [Finding("warning", "experimental", "Holds for all.")]
     assert quality.flags_of(findings, {"head_share": 0.99}) == ["input:thick-slices", "unusual-field-of-view"]
 
 

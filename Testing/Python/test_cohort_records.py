@@ -6,12 +6,14 @@ from dataclasses import replace
 import pytest
 from cohort_support import write_scan
 from SynthMRILib.cohort.cases import Case
+from SynthMRILib.cohort.discovery import discover
 from SynthMRILib.cohort.files import write_json
 from SynthMRILib.cohort.manifest import Manifest
 from SynthMRILib.cohort.records import RecordStore
 from SynthMRILib.cohort.settings import Settings, make_settings
 from SynthMRILib.cohort.steps import run_case
 from SynthMRILib.errors import BundleError, InputError
+from SynthMRILib.tasks import get_task
 
 
 @pytest.fixture
@@ -131,3 +133,14 @@ def test_settings_no_case_could_be_run_with_are_refused_at_once(tmp_path, values
     bundle = values.pop("bundle", None)
     with pytest.raises(error, match=words):
         make_settings("super-resolution", values, output=tmp_path, bundle=bundle)
+
+
+def test_a_task_with_several_inputs_needs_no_bundle_and_judges_each_line_of_a_list(tmp_path):
+    settings = make_settings("synthetic-dir", {"registered": True}, output=tmp_path / "out")
+    write_scan(tmp_path / "f.nii")
+    (tmp_path / "list.csv").write_text("case,flair,t1\na,f.nii,\nb,f.nii,missing.nii\n")
+    found = discover(tmp_path / "list.csv", get_task("synthetic-dir").roles, output=settings.output)
+    records = [run_case(settings.keyed(case), settings) for case in found.cases]
+    assert settings.bundle is None
+    assert [record.state for record in records] == ["failed", "failed"]
+    assert "FLAIR alone" in records[0].error and "There is no file or folder 'missing.nii'" in records[1].error

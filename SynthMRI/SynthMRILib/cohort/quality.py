@@ -15,6 +15,8 @@ from ..volume import Volume
 
 #: Tasks whose output has the contrast of the input, so that both can be compared.
 SAME_CONTRAST = ("super-resolution", "uncertainty", "denoising", "motion-correction")
+#: Warnings that hold for every case of a batch.
+NOT_OF_A_CASE = ("experimental", "uncalibrated")
 #: Head: above this share of the 99.5th percentile.
 HEAD_SHARE, HEAD_PERCENTILE = 0.02, 99.5
 #: Lowest correlation of the input and the output, averaged to the input's voxels.
@@ -63,7 +65,8 @@ def _comparison(source: np.ndarray, output: np.ndarray) -> dict[str, float]:
 
 def flags_of(findings: Iterable[Finding], measures: Mapping[str, float]) -> list[str]:
     """Flags of one case: `input:<code>` for each warning about the input, then those of the measures."""
-    flags = [f"input:{finding.code}" for finding in findings if finding.severity == "warning"]
+    warnings = [finding.code for finding in findings if finding.severity == "warning"]
+    flags = [f"input:{code}" for code in warnings if code not in NOT_OF_A_CASE]
     if measures.get("finite_share", 1) < 1:
         flags.append("output-not-finite")
     if not USUAL_HEAD[0] <= measures.get("head_share", 0.5) <= USUAL_HEAD[1]:

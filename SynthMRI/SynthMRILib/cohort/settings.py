@@ -20,8 +20,8 @@ from ..tasks.base import Parameters
 from ..volume import Grid, Volume
 from .cases import Case, input_signature
 
-#: The task whose bundles a task uses, where it is another one.
-BUNDLE_TASKS = {"uncertainty": "super-resolution"}
+#: Tasks that need a bundle when their method is the network, and the task whose bundles they use.
+BUNDLE_TASKS = {"super-resolution": "super-resolution", "uncertainty": "super-resolution"}
 #: What the main output of a task is called in file names, where it is not the task's name.
 MAIN_LABELS = {"uncertainty": "mean"}
 
@@ -101,9 +101,9 @@ def make_settings(
 def chosen_bundle(task: str, parameters: Parameters, bundle: str | None) -> Bundle | None:
     if bundle is not None:
         return load_bundle(bundle)
-    if getattr(parameters, "method", "network") != "network":
+    if task not in BUNDLE_TASKS or getattr(parameters, "method", "network") != "network":
         return None
-    return best_bundle(BUNDLE_TASKS.get(task, task))
+    return best_bundle(BUNDLE_TASKS[task])
 
 
 def check_parameters(task: str, parameters: Parameters, bundle: Bundle | None) -> None:
@@ -112,4 +112,5 @@ def check_parameters(task: str, parameters: Parameters, bundle: Bundle | None) -
     volume = Volume(noise, Grid.from_spacing(noise.shape, (1.0, 1.0, 1.0)))
     inputs = {role.name: volume for role in get_task(task).roles}
     findings = get_task(task).check(inputs, bundle, parameters)
-    raise_on_error(finding for finding in findings if not finding.code.startswith("volume-"))
+    names = {*parameters.as_dict(), "bundle-task"}
+    raise_on_error(finding for finding in findings if finding.code in names)
