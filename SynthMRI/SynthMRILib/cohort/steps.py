@@ -55,8 +55,8 @@ def run_case(case: Case, settings: Settings) -> Record:
         with _COMPUTING:
             result, seconds = timed(lambda: compute(prepared, settings))
         return finish(prepared, result, settings, seconds=seconds)
-    except Exception as error:
-        return store.write(failure(case, error))
+    except Exception as error:  # another process may have done it meanwhile: that stands
+        return store.settled(case, case.key) or store.write(failure(case, error))
 
 
 def prepare(case: Case, settings: Settings) -> Prepared:
