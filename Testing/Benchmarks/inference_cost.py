@@ -3,7 +3,7 @@
     python Testing/Benchmarks/inference_cost.py [--bundle NAME] [--shape K J I] [--record]
 
 Every variant (float32 and bfloat16, one tile and many) runs in a process of its own, so that its peak memory is its
-own. The volume is random texture without background; cost does not depend on what the voxels hold. Prints JSON;
+own. The volume is random texture without background; cost does not depend on what the voxels hold. Prints a line a variant;
 `--record` writes it to `Documentation/figures/super_resolution_cost.json`.
 """
 
@@ -24,8 +24,8 @@ sys.path.insert(0, str(CHECKOUT / "SynthMRI"))
 SHAPE = (182, 218, 182)
 VARIANTS = {
     "float32, automatic tiles": {"precision": "float32"},
-    "float32, tiles of 64": {"precision": "float32", "tile": 64},
     "float32, one tile": {"precision": "float32", "tile": 4096},
+    "float32, tiles of 64": {"precision": "float32", "tile": 64},
     "bfloat16, automatic tiles": {"precision": "bfloat16"},
 }
 
@@ -35,13 +35,15 @@ def main() -> int:
     if arguments.variant:
         sys.stdout.write(json.dumps(measure(arguments)) + "\n")
         return 0
-    rows = {name: in_own_process(name, arguments) for name in VARIANTS}
-    record = {**facts(arguments), "variants": rows}
-    if arguments.record:
-        from SynthMRILib.evaluation.records import write_record
+    from SynthMRILib.evaluation.records import write_record
 
-        write_record(CHECKOUT / "Documentation" / "figures" / "super_resolution_cost.json", record)
-    sys.stdout.write(json.dumps(record, indent=2) + "\n")
+    record = {**facts(arguments), "variants": {}}
+    for name in VARIANTS:
+        record["variants"][name] = in_own_process(name, arguments)
+        sys.stdout.write(f"{name}: {json.dumps(record['variants'][name])}\n")
+        sys.stdout.flush()
+        if arguments.record:
+            write_record(CHECKOUT / "Documentation" / "figures" / "super_resolution_cost.json", record)
     return 0
 
 
