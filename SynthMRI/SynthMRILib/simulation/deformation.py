@@ -59,7 +59,7 @@ def apply(
     spacing: tuple[float, float, float] = (1.0, 1.0, 1.0),
     order: int = 0,
 ) -> np.ndarray:
-    """The volume pulled through the deformation; outside becomes 0.
+    """The volume pulled through the deformation; beyond its border, the border goes on (air, or neck).
 
     Args:
         volume: (k, j, i); labels with order 0, intensities with order 1 or 3.
@@ -67,13 +67,9 @@ def apply(
     """
     source = source_positions(record, volume.shape, spacing)
     if order > 0:
-        return ndimage.map_coordinates(volume, source, order=order, mode="constant", cval=0)
-    nearest = [np.rint(axis).astype(np.int32) for axis in source]
-    inside = np.ones(volume.shape, dtype=bool)
-    for index, n in zip(nearest, volume.shape):
-        inside &= (index >= 0) & (index < n)
-        np.clip(index, 0, n - 1, out=index)
-    return np.where(inside, volume[tuple(nearest)], volume.dtype.type(0))
+        return ndimage.map_coordinates(volume, source, order=order, mode="nearest")
+    nearest = [np.clip(np.rint(axis).astype(np.int32), 0, n - 1) for axis, n in zip(source, volume.shape)]
+    return volume[tuple(nearest)]
 
 
 def source_positions(

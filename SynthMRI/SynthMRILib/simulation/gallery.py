@@ -33,11 +33,13 @@ def write_gallery(sample: Sample, path: Path, *, title: str) -> None:
     FigureCanvasAgg(figure)
     figure.subplots_adjust(left=0.02, right=0.98, bottom=0.04, top=0.88, wspace=0.05, hspace=0.15)
     rows = figure.subplots(len(sample.volumes), columns, squeeze=False)
-    for row, (name, volume) in zip(rows, sample.volumes.items()):
+    for number, (row, (name, volume)) in enumerate(zip(rows, sample.volumes.items())):
         for axes, orientation in zip(row, ORIENTATIONS):
             _draw(axes, sample, name, volume, orientation, *views[orientation])
-        if curve is not None:
+        if curve is not None and number == 0:
             _draw_motion(row[-1], curve)
+        elif curve is not None:
+            row[-1].set_axis_off()
     figure.suptitle(f"{title}\n{INTENDED_USE}", color="white", fontsize=11)
     figure.savefig(path, dpi=80, facecolor="black")
 
