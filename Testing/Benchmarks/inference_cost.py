@@ -3,8 +3,8 @@
     python Testing/Benchmarks/inference_cost.py [--bundle NAME] [--shape K J I] [--record]
 
 Every variant (float32 and bfloat16, one tile and many) runs in a process of its own, so that its peak memory is its
-own. The volume is random texture without background; cost does not depend on what the voxels hold. Prints a line a variant;
-`--record` writes it to `Documentation/figures/super_resolution_cost.json`.
+own. The volume is random texture without background; cost does not depend on what the voxels hold. Prints a line a
+variant; `--record` writes them to `Documentation/figures/super_resolution_cost.json`.
 """
 
 from __future__ import annotations
