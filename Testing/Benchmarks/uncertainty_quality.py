@@ -3,9 +3,9 @@
     python Testing/Benchmarks/uncertainty_quality.py FOLDER... --split validate|test [--bundle NAME] [--samples N]
 
 A FOLDER is one subject and holds volumes named by their contrast (T1.nii.gz, ...). Low-resolution inputs are 2x2x2
-block means. Reported inside the quality mask, for each contrast: coverage of the calibrated intervals at 50, 68, 90 and 95 %,
-rank correlation of total and absolute error, the same of the local gradient magnitude of the result (what an edge map
-without any model would give), and the area of the sparsification error. Each opening is noted in
+block means. Reported inside the quality mask, for each contrast: coverage of the calibrated intervals at 50, 68, 90 and
+95 %, rank correlation of total and absolute error, the same of the local gradient magnitude of the result (what an edge
+map without any model would give), and the area of the sparsification error. Each opening is noted in
 `Documentation/evaluations.csv`; the record is `Documentation/figures/uncertainty_<subject>.json`.
 """
 
