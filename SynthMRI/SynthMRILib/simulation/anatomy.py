@@ -84,7 +84,7 @@ def apply(
     structure.add_halo(record.structure, variation, labels, spacing)
     head = mix(tissues, variation, sharpness=record.sharpness, blend=record.blend)
     head = structure.add_arachnoid(record.structure, head, labels, spacing)
-    return structure.add_vessels(record.structure, head, spacing)
+    return structure.add_vessels(record.structure, head, labels, spacing)
 
 
 def texture(record: AnatomyRecord, shape: tuple[int, ...], spacing: tuple[float, float, float]) -> np.ndarray:

@@ -143,7 +143,7 @@ def _flair(rng: np.random.Generator, field_strength: float) -> ProtocolRecord:
         inversion=_u(rng, 0.92, 1.0),
         adiabatic=bool(rng.random() < 0.8),
         magnetization_transfer=_u(rng, 0.0, 0.2),
-        fat=_fat(rng, 0.6),
+        fat=_fat(rng, 0.75),
         blood=_voids(rng),
     )
 
@@ -164,7 +164,7 @@ def _dir(rng: np.random.Generator, field_strength: float) -> ProtocolRecord:
         inversion=_u(rng, 0.94, 1.0),
         adiabatic=bool(rng.random() < 0.9),
         magnetization_transfer=_u(rng, 0.0, 0.15),
-        fat=_fat(rng, 0.8),
+        fat=_fat(rng, 0.85),
         blood=_voids(rng),
     )
 

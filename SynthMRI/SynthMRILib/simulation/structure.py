@@ -21,6 +21,7 @@ Spacing = tuple[float, float, float]
 
 SKIN, EYE, BONE, FLUID = (511,), (506,), (515, 516), 24
 VENTRICLES = (4, 43, 5, 44)
+CHAMBERS = (*VENTRICLES, 14, 15)
 WHITE = (2, 41)
 LABELLED_LESIONS = (25, 57, 77)
 LEFT_CEREBRUM, RIGHT_CEREBRUM = (2, 3), (41, 42)
@@ -133,7 +134,7 @@ def add_arachnoid(record: StructureRecord, head: Mixture, labels: np.ndarray, sp
     return head
 
 
-def add_vessels(record: StructureRecord, head: Mixture, spacing: Spacing) -> Mixture:
+def add_vessels(record: StructureRecord, head: Mixture, labels: np.ndarray, spacing: Spacing) -> Mixture:
     """The mixture with small vessels: veins in tissue and fluid, some of them perivascular spaces in white matter."""
     rng = np.random.default_rng([record.field_seed, 1])
     length = 14.0 - 7.0 * record.vessels
@@ -142,7 +143,7 @@ def add_vessels(record: StructureRecord, head: Mixture, spacing: Spacing) -> Mix
     # A field of unit deviation and this knot distance has a slope of about 2.6 / length (measured).
     distance = np.sqrt(fields[0] ** 2 + fields[1] ** 2) * np.float32(length / 2.6)
     share = 0.9 * np.exp(-0.5 * (distance / np.float32(record.vessel_mm)) ** 2)
-    inside = (distance < 3 * record.vessel_mm) & _vascular(head)
+    inside = (distance < 3 * record.vessel_mm) & _vascular(head) & ~np.isin(labels, CHAMBERS)
     share = np.where(inside, share, 0).astype(np.float32)
     head = head.editable()
     everywhere = (slice(None),) * 3

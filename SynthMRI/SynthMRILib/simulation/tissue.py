@@ -58,7 +58,7 @@ TISSUES: tuple[Tissue, ...] = (
     Tissue("spinal-cord", 950.0, 78.0, 45.0, 0.72, 0.05, 0.03),
     Tissue("eye", 4000.0, 900.0, 500.0, 1.0, 0.05, 0.01, watery=True),
     Tissue("muscle", 1400.0, 36.0, 25.0, 0.78, 0.06, 0.06),
-    Tissue("fat", 380.0, 130.0, 40.0, 0.92, 0.05, 0.05, watery=True),
+    Tissue("fat", 380.0, 100.0, 35.0, 0.85, 0.08, 0.05, watery=True),
     Tissue("skin", 900.0, 38.0, 20.0, 0.70, 0.10, 0.08),
     Tissue("compact-bone", 500.0, 2.0, 0.5, 0.12, 0.15, 0.15),
     Tissue("marrow", 480.0, 85.0, 20.0, 0.62, 0.12, 0.12),
