@@ -115,10 +115,16 @@ def network_class(name: str) -> type:
 
 
 def search_paths() -> list[Path]:
-    """Folders in which bundles are looked for, in order; those that do not exist are left out."""
+    """Folders in which bundles are looked for, in order; those that do not exist are left out.
+
+    The environment variable SYNTHMRI_MODELS names folders that are used instead of the usual ones, so that a site can
+    decide which bundles its users get.
+    """
+    given = [Path(p) for p in os.environ.get("SYNTHMRI_MODELS", "").split(os.pathsep) if p]
+    if given:
+        return [p for p in given if p.is_dir()]
     library = Path(__file__).resolve().parent
-    paths = [Path(p) for p in os.environ.get("SYNTHMRI_MODELS", "").split(os.pathsep) if p]
-    paths += [library.parent / "Resources" / "Models", library.parents[1] / "Resources" / "Models"]
+    paths = [library.parent / "Resources" / "Models", library.parents[1] / "Resources" / "Models"]
     paths += [Path(sys.prefix) / "share" / "synthmri" / "Models", user_folder()]
     return [p for n, p in enumerate(paths) if p.is_dir() and p not in paths[:n]]
 

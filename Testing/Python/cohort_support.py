@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 import time
@@ -46,8 +47,18 @@ def start_batch(source: Path, output: Path, *words: object) -> subprocess.Popen:
     options = ["--input", source, "--output", output, *words]
     environment = {**os.environ, "PYTHONPATH": str(LIBRARY), "OMP_NUM_THREADS": "1"}
     return subprocess.Popen(
-        [*command, *map(str, options)], env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        [*command, *map(str, options)],
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=hear_interrupts,
     )
+
+
+def hear_interrupts() -> None:
+    """Let a child end on Ctrl+C even where the tests run in the background, which makes their children deaf to it."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def end_of(process: subprocess.Popen) -> tuple[int, str, str]:

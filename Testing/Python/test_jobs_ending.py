@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 
 import pytest
+from cohort_support import hear_interrupts
 from job_support.running import (
     behaviour_client,
     is_running,
@@ -116,6 +117,7 @@ def start_parent(folder: Path, behaviour: str, *, seconds: float, ending: str) -
         stdout=subprocess.PIPE,
         text=True,
         env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+        preexec_fn=hear_interrupts,
     )
     child = int(parent.stdout.readline())
     time.sleep(SURELY_BUSY)

@@ -103,7 +103,7 @@ def test_layouts_bring_their_views(slicer_desktop: Any) -> None:  # noqa: ARG001
     heard: list[int] = []
     manager.connect("layoutChanged(int)", heard.append)
     assert manager.layout == slicer.vtkMRMLLayoutNode.SlicerLayoutFourUpView
-    assert manager.sliceViewNames() == ("Red", "Green", "Yellow")
+    assert manager.sliceViewNames()[:3] == ("Red", "Green", "Yellow")
     manager.setLayout(slicer.vtkMRMLLayoutNode.SlicerLayoutSideBySideView)
     assert heard == [slicer.vtkMRMLLayoutNode.SlicerLayoutSideBySideView]
     red = manager.sliceWidget("Red")
