@@ -15,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 from scipy import fft, ndimage
+from SynthMRILib.evaluation import records
 from SynthMRILib.simulation import acquisition, protocols, subject
 from SynthMRILib.simulation.acquisition import AcquisitionRecord
 from SynthMRILib.simulation.coils import CoilRecord
@@ -33,6 +34,7 @@ def main() -> int:
     checkout = Path(__file__).resolve().parents[2]
     parser.add_argument("--data", type=Path, default=checkout.parent / "shared" / "data")
     parser.add_argument("--heads", type=int, default=3, help="simulated heads by contrast")
+    parser.add_argument("--output", type=Path, help="write the record as JSON")
     parser.add_argument("--figure", type=Path, help="write a picture of real and simulated slices")
     arguments = parser.parse_args()
     result, pictures = {}, []
@@ -43,8 +45,15 @@ def main() -> int:
         result[contrast] = {"real": measured, "simulated": mean([describe(s.voxels, inplane(s)) for s in simulated])}
         pictures.append((name, real, simulated[0]))
     result["air"] = {"real": air_of_real(arguments.data), "simulated": air_of_simulated(arguments.data)}
-    json.dump(result, sys.stdout, indent=1)
-    sys.stdout.write("\n")
+    result = {
+        "command": f"python Testing/Benchmarks/simulation_realism.py --heads {arguments.heads}",
+        "commit": records.current_commit(checkout),
+        "data": "patient07 and longitudinal 01 and 03 against simulated label maps 01 onwards; no test subject",
+        **result,
+    }
+    sys.stdout.write(json.dumps(result, indent=1) + "\n")
+    if arguments.output:
+        records.write_record(arguments.output, result)
     if arguments.figure:
         draw(pictures, arguments.figure)
     return 0
@@ -194,22 +203,22 @@ def describe_air(voxels: np.ndarray) -> dict:
     rest = voxels[air & (voxels > 0)]
     pairs = air[:, :, 1:] & air[:, :, :-1] & (voxels[:, :, 1:] > 0) & (voxels[:, :, :-1] > 0)
     enough = pairs.sum() > 1000
-    neighbors = np.corrcoef(voxels[:, :, 1:][pairs], voxels[:, :, :-1][pairs])[0, 1] if enough else float("nan")
+    neighbors = np.corrcoef(voxels[:, :, 1:][pairs], voxels[:, :, :-1][pairs])[0, 1] if enough else None
     return {
         "zeros": round(float((voxels[air] == 0).mean()), 3),
         "level": round(float(rest.mean() / top), 4),
         "mean_over_deviation": round(float(rest.mean() / rest.std()), 2),
-        "neighbor_correlation": round(float(neighbors), 2),
+        "neighbor_correlation": None if neighbors is None else round(float(neighbors), 2),
     }
 
 
-def mean(records: list[dict]) -> dict:
-    first = records[0]
+def mean(described: list) -> dict | list | float:
+    first = described[0]
     if isinstance(first, dict):
-        return {key: mean([record[key] for record in records]) for key in first}
+        return {key: mean([one[key] for one in described]) for key in first}
     if isinstance(first, list):
-        return [mean(list(values)) for values in zip(*records)]
-    return round(float(np.mean(records)), 4)
+        return [mean(list(values)) for values in zip(*described)]
+    return round(float(np.mean(described)), 4)
 
 
 def draw(pictures: list[tuple[str, Volume, Volume]], path: Path) -> None:

@@ -18,6 +18,7 @@ from pathlib import Path
 
 import numpy as np
 from SynthMRILib.commands.simulate import read_labels
+from SynthMRILib.evaluation import records
 from SynthMRILib.simulation import (
     acquisition,
     anatomy,
@@ -39,18 +40,24 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--labels", type=Path, help="label map (default: ICBM template brain)")
     parser.add_argument("--repeat", type=int, default=2, help="samples by simulator")
+    parser.add_argument("--output", type=Path, help="write the record as JSON")
     parser.add_argument("--only", action="append", help="name of a simulator; repeatable")
     arguments = parser.parse_args()
     labels, grid = read_labels(arguments.labels)
     chosen = {name: task for name, task in tasks(labels, grid).items() if not arguments.only or name in arguments.only}
+    checkout = Path(__file__).resolve().parents[2]
+    labels_used = arguments.labels.name if arguments.labels else "ICBM template brain"
     result = {
+        "command": f"python Testing/Benchmarks/simulation_speed.py --repeat {arguments.repeat} ({labels_used})",
+        "commit": records.current_commit(checkout),
         "shape_kji": list(labels.shape),
         "million_voxels": round(labels.size / 1e6, 2),
         "load_average": list(os.getloadavg()),
         "simulators": {name: measure(task, arguments.repeat) for name, task in chosen.items()},
     }
-    json.dump(result, sys.stdout, indent=1)
-    sys.stdout.write("\n")
+    sys.stdout.write(json.dumps(result, indent=1) + "\n")
+    if arguments.output:
+        records.write_record(arguments.output, result)
     return 0
 
 

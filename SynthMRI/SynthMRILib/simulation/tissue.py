@@ -42,7 +42,7 @@ class Tissue:
 
 TISSUES: tuple[Tissue, ...] = (
     Tissue("air", 1000.0, 1.0, 0.1, 0.0, 0.0, 0.0, watery=True),
-    Tissue("white-matter", 850.0, 72.0, 48.0, 0.68, 0.05, 0.015),
+    Tissue("white-matter", 850.0, 72.0, 48.0, 0.68, 0.05, 0.02),
     Tissue("cortex", 1480.0, 96.0, 58.0, 0.78, 0.05, 0.03),
     Tissue("deep-gray", 1330.0, 80.0, 42.0, 0.77, 0.04, 0.02),
     Tissue("thalamus", 1180.0, 80.0, 48.0, 0.75, 0.04, 0.03),
