@@ -29,10 +29,10 @@ def write_gallery(sample: Sample, path: Path, *, title: str) -> None:
     views = _views(first, point_of_interest(sample))
     curve = sample.facts.get("motion")
     columns = len(ORIENTATIONS) + (curve is not None)
-    height = 4.0 * len(sample.volumes) + 0.9
+    height = 4.0 * len(sample.volumes) + 1.2
     figure = Figure(figsize=(4.2 * columns, height), facecolor="black")
     FigureCanvasAgg(figure)
-    figure.subplots_adjust(left=0.02, right=0.98, bottom=0.3 / height, top=1 - 0.8 / height, wspace=0.05, hspace=0.15)
+    figure.subplots_adjust(left=0.02, right=0.98, bottom=0.3 / height, top=1 - 1.1 / height, wspace=0.05, hspace=0.15)
     rows = figure.subplots(len(sample.volumes), columns, squeeze=False)
     for number, (row, (name, volume)) in enumerate(zip(rows, sample.volumes.items())):
         for axes, orientation in zip(row, ORIENTATIONS):

@@ -42,7 +42,7 @@ class Tissue:
 
 TISSUES: tuple[Tissue, ...] = (
     Tissue("air", 1000.0, 1.0, 0.1, 0.0, 0.0, 0.0, watery=True),
-    Tissue("white-matter", 850.0, 72.0, 48.0, 0.68, 0.05, 0.02),
+    Tissue("white-matter", 850.0, 72.0, 48.0, 0.68, 0.04, 0.02),
     Tissue("cortex", 1480.0, 96.0, 58.0, 0.78, 0.05, 0.03),
     Tissue("deep-gray", 1330.0, 80.0, 42.0, 0.77, 0.04, 0.02),
     Tissue("thalamus", 1180.0, 80.0, 48.0, 0.75, 0.04, 0.03),
@@ -63,8 +63,8 @@ TISSUES: tuple[Tissue, ...] = (
     Tissue("compact-bone", 500.0, 2.0, 0.5, 0.12, 0.15, 0.15),
     Tissue("marrow", 480.0, 85.0, 20.0, 0.62, 0.12, 0.12),
     Tissue("mucosa", 1450.0, 80.0, 35.0, 0.76, 0.15, 0.12),
-    Tissue("lesion", 1350.0, 160.0, 90.0, 0.80, 0.08, 0.20),
-    Tissue("enhancing-lesion", 1500.0, 170.0, 90.0, 0.84, 0.08, 0.15),
+    Tissue("lesion", 1350.0, 125.0, 75.0, 0.78, 0.06, 0.20),
+    Tissue("enhancing-lesion", 1450.0, 140.0, 80.0, 0.80, 0.08, 0.15),
     Tissue("cortical-lesion", 1750.0, 122.0, 70.0, 0.82, 0.05, 0.03),
     Tissue("edema", 1500.0, 150.0, 90.0, 0.82, 0.08, 0.06),
     Tissue("tumor", 1600.0, 125.0, 60.0, 0.82, 0.15, 0.08),
