@@ -3,6 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip -qq --disable-pip-version-check --timeout 60 --retries 3 \
        install --no-compile --prefer-binary --constraint Testing/constraints.txt
+# Two processes of one thread each: more threads than cores would only wait for each other.
 PYTEST_ARGUMENTS ?= --numprocesses 2 --dist loadfile
 
 .PHONY: help demo test lint clean distclean constraints
@@ -19,7 +20,7 @@ demo: .venv/engine.stamp
 
 test: .venv/tests.stamp
 	@Testing/install_system_packages.sh
-	@$(BIN)/python -m pytest $(PYTEST_ARGUMENTS)
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest $(PYTEST_ARGUMENTS)
 
 lint: .venv/tests.stamp
 	@$(BIN)/ruff check .

@@ -163,7 +163,7 @@ def _write_scene(path: Path, comparison: Comparison) -> None:
     synthetic = {"SynthMRI.Synthetic": "true", "SynthMRI.IntendedUse": INTENDED_USE}
     volumes = [
         SceneVolume("Before (simulated scan)", FILES["before"], peak, peak / 2, attributes=synthetic),
-        SceneVolume(f"After ({comparison.method})", FILES["after"], peak, peak / 2, attributes=synthetic),
+        SceneVolume(f"After, synthetic ({comparison.method})", FILES["after"], peak, peak / 2, attributes=synthetic),
         SceneVolume("Difference", FILES["difference"], 2 * largest, 0.0, BLUE_WHITE_RED, synthetic),
         SceneVolume("Reference", FILES["reference"], peak, peak / 2),
     ]
@@ -177,7 +177,7 @@ def _draw(output: Path, comparison: Comparison) -> dict[str, str]:
     peak, largest = data_range(comparison.reference.voxels), _largest_difference(comparison)
     panels = [
         Panel("Before (simulated scan)", comparison.before, 0.0, peak),
-        Panel(f"After ({comparison.method})", comparison.after, 0.0, peak),
+        Panel("After (synthetic)", comparison.after, 0.0, peak),
         Panel("Difference", comparison.difference, -largest, largest, signed=True),
         Panel("Reference", comparison.reference, 0.0, peak),
     ]
