@@ -13,7 +13,7 @@ help:
 	@echo "make demo   enhance a simulated scan and look at the result (demo/index.html)"
 	@echo "make test   run all tests"
 	@echo "make lint   check style and formatting"
-	@echo "make clean  remove what the above made, but for .venv"
+	@echo "make clean  remove what the above made, but for .venv and trained networks (build)"
 
 demo: .venv/engine.stamp
 	@$(BIN)/synthmri demo --output demo --overwrite
@@ -27,11 +27,11 @@ lint: .venv/tests.stamp
 	@$(BIN)/ruff format --check .
 
 clean:
-	rm -rf demo build .pytest_cache .ruff_cache SynthMRI/*.egg-info
+	rm -rf demo build/lib build/bdist.* .pytest_cache .ruff_cache SynthMRI/*.egg-info
 	find . -name __pycache__ -not -path './.venv/*' -prune -exec rm -rf {} +
 
 distclean: clean
-	rm -rf .venv
+	rm -rf .venv build
 
 # Torch goes first: a package installed before it could bring a build of its own.
 .venv/engine.stamp: pyproject.toml Testing/constraints.txt
