@@ -28,9 +28,10 @@ METADATA = "configs/metadata.json"
 CARD = "docs/README.md"
 PICKLED = (".pt", ".pth", ".pkl", ".ckpt", ".bin")
 MAXIMUM_ARGUMENT = 4096
+MAXIMUM_LIST = 8
 
 #: Networks a bundle may name: name -> (module in `networks`, class).
-NETWORKS = {"RRDBNet": ("rrdb", "RRDBNet")}
+NETWORKS = {"RRDBNet": ("rrdb", "RRDBNet"), "ResidualUNet": ("unet", "ResidualUNet")}
 
 
 @dataclass(frozen=True, eq=False)
@@ -217,7 +218,7 @@ def check_section(folder: Path, section: dict[str, Any]) -> None:
             f"Bundle '{folder.name}' asks for the network '{network['name']}', which this version does not have. "
             "Update SynthMRI."
         )
-    if not all(is_small_number(value) for value in network["arguments"].values()):
+    if not all(is_plain_argument(value) for value in network["arguments"].values()):
         raise BundleError(f"The network arguments of bundle '{folder.name}' are not plain numbers. It is not used.")
 
 
@@ -235,6 +236,13 @@ def check_weights(folder: Path) -> None:
 
 def iterate(folder: Path) -> Iterable[Path]:
     return folder.iterdir() if folder.is_dir() else ()
+
+
+def is_plain_argument(value: object) -> bool:
+    """True for a small number, a yes or no, or a short list of small numbers."""
+    if isinstance(value, list):
+        return 0 < len(value) <= MAXIMUM_LIST and all(is_small_number(v) for v in value)
+    return is_small_number(value)
 
 
 def is_small_number(value: object) -> bool:

@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import InputError
+from ..training.configuration import TRAININGS
 
 
 def add_parser(subparsers: argparse._SubParsersAction) -> None:
     train = subparsers.add_parser("train", help="train a network and write a bundle")
-    train.add_argument("task", choices=["super-resolution"])
+    train.add_argument("task", choices=list(TRAININGS))
     train.add_argument("--config", type=Path, required=True, help="JSON file: loop, data and network")
     train.add_argument("--output", type=Path, required=True, help="folder of the run; resumes what is there")
     train.add_argument("--steps", type=int, help="optimizer steps in all, instead of the configuration's")

@@ -88,7 +88,7 @@ def make_plan(
         parts = parts_of_size(shape, tile) if tile else choose_parts(shape, halo, int(budget / each))
     except ValueError:
         raise ResourceError(too_little(halo**3 * 8 * each + volumes, available)) from None
-    tiles = make_tiles(shape, parts, halo)
+    tiles = make_tiles(shape, parts, halo, network.stride)
     needed = max(t.voxels for t in tiles) * each + volumes
     if needed > 0.9 * available:
         raise ResourceError(too_little(needed, available))
@@ -110,9 +110,20 @@ def device_memory(device: torch.device) -> int:
 
 
 def run_volume(
-    bundle: Bundle, voxels: np.ndarray, parameters: Parameters, *, forward: Forward, outputs: int, progress: Progress
+    bundle: Bundle,
+    voxels: np.ndarray,
+    parameters: Parameters,
+    *,
+    forward: Forward,
+    outputs: int,
+    progress: Progress,
+    conditions: tuple[float, ...] = (),
 ) -> tuple[np.ndarray, dict[str, Any], nn.Module]:
-    """Run a bundle's network over voxels (k, j, i) in network units, on the device and in tiles as asked.
+    """Run a bundle's network over voxels in network units, on the device and in tiles as asked.
+
+    Args:
+        voxels: (k, j, i), or (channels, k, j, i) for a network of several inputs.
+        conditions: numbers that the network sees as further channels, each constant over the volume.
 
     Returns output channels (outputs, k * scale, j * scale, i * scale), the facts that decide the result, the network.
     """
@@ -121,9 +132,19 @@ def run_volume(
     progress(0.0, "Loading the network")
     network = ready_network(bundle, device)
     available = device_memory(device)
-    plan = make_plan(voxels.shape, network, dtype=dtype, tile=parameters.tile, available=available, outputs=outputs)
+    plan = make_plan(
+        voxels.shape[-3:], network, dtype=dtype, tile=parameters.tile, available=available, outputs=outputs
+    )
     channels = run_tiles(
-        network, voxels, plan, device=device, dtype=dtype, forward=forward, outputs=outputs, progress=progress
+        network,
+        voxels,
+        plan,
+        device=device,
+        dtype=dtype,
+        forward=forward,
+        outputs=outputs,
+        progress=progress,
+        conditions=conditions,
     )
     facts = {
         "device": str(device),
@@ -145,17 +166,19 @@ def run_tiles(
     forward: Forward,
     outputs: int,
     progress: Progress,
+    conditions: tuple[float, ...] = (),
 ) -> np.ndarray:
-    """Output channels (outputs, k * scale, j * scale, i * scale) in float32 for voxels (k, j, i) in network units."""
+    """Output channels (outputs, k * scale, j * scale, i * scale) in float32; arguments as for `run_volume`."""
     scale = network.scale
-    result = np.zeros((outputs, *(n * scale for n in voxels.shape)), dtype=np.float32)
-    signal = ndimage.binary_dilation(voxels != 0, np.ones((3, 3, 3)))
+    voxels = voxels.reshape(-1, *voxels.shape[-3:])
+    result = np.zeros((outputs, *(n * scale for n in voxels.shape[1:])), dtype=np.float32)
+    signal = ndimage.binary_dilation((voxels != 0).any(axis=0), np.ones((3, 3, 3)))
     tiles = [t for t in plan.tiles if signal[t.write].any()]
     counter = Counter(tiles, progress)
     with counter.watching(network), precision.autocast(device, dtype):
         for tile in tiles:
-            block = torch.from_numpy(voxels[tile.read])[None, None].to(device)
-            block = block.contiguous(memory_format=torch.channels_last_3d)
+            block = with_conditions(torch.from_numpy(voxels[(slice(None), *tile.read)])[None], conditions)
+            block = block.to(device).contiguous(memory_format=torch.channels_last_3d)
             kept = forward(network, block)[(slice(None), *scaled(tile.keep, scale))]
             result[(slice(None), *scaled(tile.write, scale))] = kept.float().cpu().numpy()
             counter.finish_tile()
@@ -163,6 +186,14 @@ def run_tiles(
         signal = signal.repeat(scale, axis=axis)
     result *= signal
     return result
+
+
+def with_conditions(block: torch.Tensor, conditions: tuple[float, ...]) -> torch.Tensor:
+    """A block (n, c, k, j, i) with one more channel for each condition, constant over the volume."""
+    if not conditions:
+        return block
+    constant = torch.tensor(conditions, dtype=block.dtype).view(1, -1, 1, 1, 1)
+    return torch.cat([block, constant.expand(block.shape[0], -1, *block.shape[2:])], dim=1)
 
 
 class Counter:

@@ -44,16 +44,19 @@ def scaled(slices: Slices, factor: int) -> Slices:
     return tuple(slice(s.start * factor, s.stop * factor) for s in slices)
 
 
-def make_tiles(shape: tuple[int, int, int], parts: tuple[int, int, int], halo: int) -> list[Tile]:
-    """Cut `shape` into `parts` (k, j, i) of nearly equal size, each with a halo of `halo` voxels."""
-    axes = [list(_cut(n, count, halo)) for n, count in zip(shape, parts)]
+def make_tiles(shape: tuple[int, int, int], parts: tuple[int, int, int], halo: int, stride: int = 1) -> list[Tile]:
+    """Cut `shape` into `parts` (k, j, i) of nearly equal size, each with a halo of `halo` voxels or a little more.
+
+    What the network sees starts at a multiple of `stride`, the coarsest grid of a network that lowers the resolution.
+    """
+    axes = [list(_cut(n, count, halo, stride)) for n, count in zip(shape, parts)]
     return [Tile(*(tuple(axis) for axis in zip(*combination))) for combination in product(*axes)]
 
 
-def _cut(length: int, count: int, halo: int) -> Iterator[tuple[slice, slice, slice]]:
+def _cut(length: int, count: int, halo: int, stride: int) -> Iterator[tuple[slice, slice, slice]]:
     edges = [round(n * length / count) for n in range(count + 1)]
     for start, stop in pairwise(edges):
-        first, last = max(0, start - halo), min(length, stop + halo)
+        first, last = max(0, start - halo) // stride * stride, min(length, stop + halo)
         yield slice(first, last), slice(start - first, stop - first), slice(start, stop)
 
 

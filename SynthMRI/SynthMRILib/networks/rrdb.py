@@ -23,6 +23,14 @@ def convolution(inputs: int, outputs: int) -> nn.Conv3d:
     return nn.Conv3d(inputs, outputs, 3, padding=1)
 
 
+def draw_channel_mask(x: Tensor, features: int, dropout: float, generator: torch.Generator | None) -> Tensor:
+    """Channel factors (n, features, 1, 1, 1) for a batch like `x`: 0 for dropped, 1 / (1 - dropout) for kept."""
+    keep = 1.0 - dropout
+    size = (x.shape[0], features, 1, 1, 1)
+    kept = torch.rand(size, generator=generator, device="cpu" if generator else x.device) < keep
+    return kept.to(device=x.device, dtype=x.dtype) / keep
+
+
 def voxel_shuffle(x: Tensor, factor: int) -> Tensor:
     """Move channels into space: (n, c * factor**3, k, j, i) to (n, c, k * factor, j * factor, i * factor)."""
     n, channels, k, j, i = x.shape
@@ -43,7 +51,7 @@ class DenseBlock(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         seen = x
         for layer in self.layers[:-1]:
-            seen = torch.cat([seen, functional.leaky_relu(layer(seen), SLOPE)], dim=1)
+            seen = torch.cat([seen, functional.leaky_relu(layer(seen), SLOPE, inplace=True)], dim=1)
         return x + RESIDUAL_SCALE * self.layers[-1](seen)
 
 
@@ -74,6 +82,8 @@ class RRDBNet(nn.Module):
         scale: output voxels per input voxel along every axis (1 or 2).
         dropout: probability with which a channel of the last block is dropped in training and in Monte-Carlo passes.
     """
+
+    stride = 1
 
     def __init__(
         self,
@@ -121,14 +131,11 @@ class RRDBNet(nn.Module):
 
     def draw_mask(self, x: Tensor, generator: torch.Generator | None = None) -> Tensor:
         """Channel factors (n, features, 1, 1, 1) of one stochastic pass: 0 for dropped, 1 / (1 - dropout) for kept."""
-        keep = 1.0 - self.dropout
-        size = (x.shape[0], self.features, 1, 1, 1)
-        kept = torch.rand(size, generator=generator, device="cpu" if generator else x.device) < keep
-        return kept.to(device=x.device, dtype=x.dtype) / keep
+        return draw_channel_mask(x, self.features, self.dropout, generator)
 
     def forward_head(self, features: Tensor, x: Tensor, mask: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """The stochastic part: mean and log-variance from the features of `x` and a channel mask, or none."""
-        hidden = functional.leaky_relu(self.head(features), SLOPE)
+        hidden = functional.leaky_relu(self.head(features), SLOPE, inplace=True)
         if mask is not None:
             hidden = hidden * mask
         out = voxel_shuffle(self.exit(hidden), self.scale)

@@ -33,24 +33,28 @@ class BundleDescription:
         title: name shown in panels.
         task: task it is made for.
         description: one or two sentences for a radiologist.
-        network_name: name in `bundles.NETWORKS`; network_arguments: its arguments, numbers only.
+        network_name: name in `bundles.NETWORKS`; network_arguments: its arguments, numbers or short lists of them.
         expects: contrasts and spacings it was trained for.
         training: facts of the training run (steps, seconds, data, simulation ranges).
         validation: figures on held-out data.
         limits: what it cannot do, one sentence each.
         experimental: True when it missed its floor.
+        inputs: roles of the volumes it takes, in the order of the network's channels.
+        section: anything else that its task reads from the `synthmri` section, JSON types only.
     """
 
     title: str
     task: str
     description: str
     network_name: str
-    network_arguments: dict[str, float]
+    network_arguments: dict[str, Any]
     expects: dict[str, Any]
     training: dict[str, Any]
     validation: dict[str, Any]
     limits: list[str] = field(default_factory=list)
     experimental: bool = False
+    inputs: tuple[str, ...] = ("input",)
+    section: dict[str, Any] = field(default_factory=dict)
 
 
 def write_bundle(folder: Path, network: nn.Module, description: BundleDescription) -> Path:
@@ -87,11 +91,15 @@ def metadata(network: nn.Module, description: BundleDescription, sha256: str) ->
         "pytorch_version": torch.__version__,
         "numpy_version": versions.get("numpy", ""),
         "required_packages_version": {"safetensors": "0.4"},
-        "network_data_format": {"inputs": {"input": data_format(1)}, "outputs": {"pred": data_format(2)}},
+        "network_data_format": {
+            "inputs": {role: data_format(1) for role in description.inputs},
+            "outputs": {"pred": data_format(2)},
+        },
         "synthmri": {
             "format": FORMAT,
             "task": description.task,
-            "inputs": ["input"],
+            **description.section,
+            "inputs": list(description.inputs),
             "network": {"name": description.network_name, "arguments": description.network_arguments},
             "sha256": sha256,
             "halo": network.receptive_field_radius,

@@ -5,30 +5,17 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable
-from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 from lightning.fabric import Fabric
 
-from ..errors import InputError
 from .cache import Cache
+from .configuration import from_mapping, training_class
 from .export import BundleDescription, write_bundle
 from .loop import LoopConfig, State, fit
-from .patches import PatchConfig
-from .super_resolution import SuperResolutionConfig, SuperResolutionTraining
 
-#: The training of each task: class and its configuration.
-TRAININGS = {"super-resolution": (SuperResolutionTraining, SuperResolutionConfig)}
-
-
-def from_mapping(kind: type, values: dict[str, Any], where: str) -> Any:
-    """A dataclass from a mapping. Raises InputError for a key it does not have."""
-    known = {f.name for f in fields(kind)}
-    unknown = sorted(set(values) - known)
-    if unknown:
-        raise InputError(f"The configuration's '{where}' has no '{unknown[0]}'; it knows: {', '.join(sorted(known))}.")
-    return kind(**values)
+LOGGED = ("event", "step", "steps", "seconds", "seconds_left", "learning_rate")
 
 
 def train(
@@ -42,42 +29,40 @@ def train(
     """Train `task` into the folder `output`, resuming what is there.
 
     Args:
-        config: mapping with "loop", "patches" and "training" (see the dataclasses of those names).
+        config: mapping with "loop" (`LoopConfig`), "bundle" (words of its card) and what the task's training reads,
+            for most tasks "patches" and "training".
         launch: accelerator, devices and precision as Lightning Fabric takes them.
         report: told of every log line.
     """
-    if task not in TRAININGS:
-        raise InputError(f"There is no training for '{task}'. Choose one of: {', '.join(TRAININGS)}.")
+    kind = training_class(task)
     output.mkdir(parents=True, exist_ok=True)
     (output / "config.json").write_text(json.dumps(config, indent=2), encoding="utf-8")
     fabric = Fabric(**launch)
     fabric.launch()
     loop = from_mapping(LoopConfig, config.get("loop", {}), "loop")
-    patches = from_mapping(PatchConfig, config.get("patches", {}), "patches")
-    values = {**config.get("training", {}), "patches": patches}
-    values |= {name: Path(values[name]) for name in ("cache", "validation_cache") if name in values}
-    training_class, config_class = TRAININGS[task]
-    training = training_class(from_mapping(config_class, values, "training"))
+    training = kind.from_config(config)
     state = fit(training, loop, output, report=report, fabric=fabric)
     if fabric.is_global_zero:
-        export(task, config, output, state)
+        export(task, training, config, output, state)
     return state
 
 
-def export(task: str, config: dict[str, Any], output: Path, state: State) -> Path:
+def export(task: str, training: Any, config: dict[str, Any], output: Path, state: State) -> Path:
     """Write the averaged weights as a bundle to `output/bundle`, in place of an earlier one of this run."""
     words = config.get("bundle", {})
     description = BundleDescription(
         title=words.get("title", f"{task}, {state.step} steps"),
         task=task,
         description=words.get("description", "Trained with `synthmri train`."),
-        network_name="RRDBNet",
-        network_arguments=config.get("training", {}).get("network", {}),
+        network_name=training.network_name,
+        network_arguments=training.network_arguments,
         expects=words.get("expects", {}),
         training=training_facts(config, state),
         validation=last_validation(output),
         limits=words.get("limits", []),
         experimental=words.get("experimental", True),
+        inputs=tuple(training.inputs),
+        section=words.get("section", {}),
     )
     shutil.rmtree(output / "bundle", ignore_errors=True)
     return write_bundle(output / "bundle", state.average, description)
@@ -97,4 +82,4 @@ def last_validation(output: Path) -> dict[str, float]:
     log = output / "training.jsonl"
     lines = [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines()] if log.exists() else []
     figures = [line for line in lines if line["event"] == "validation"]
-    return {name: value for name, value in figures[-1].items() if name.startswith("gain_")} if figures else {}
+    return {name: value for name, value in figures[-1].items() if name not in LOGGED} if figures else {}

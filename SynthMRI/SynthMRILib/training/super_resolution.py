@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from ..networks.rrdb import RRDBNet
 from .cache import Cache
+from .configuration import from_mapping
 from .losses import charbonnier, foreground_weight, gaussian_likelihood
 from .patches import PatchConfig, PatchSampler
 
@@ -49,12 +50,26 @@ class SuperResolutionConfig:
 class SuperResolutionTraining:
     """A `TrainingTask` for x2 super-resolution."""
 
+    network_name = "RRDBNet"
+    inputs = ("input",)
+
     def __init__(self, config: SuperResolutionConfig) -> None:
         self.config = config
         self.sampler = PatchSampler(Cache(config.cache), config.patches, seed=config.seed)
         self.held_out = ValidationSet(
             Cache(config.validation_cache), blocks=config.validation_blocks, size=config.validation_size
         )
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> SuperResolutionTraining:
+        """From the "training" and "patches" of a configuration. Raises InputError for what it does not know."""
+        patches = from_mapping(PatchConfig, config.get("patches", {}), "patches")
+        values = {**config.get("training", {}), "patches": patches}
+        return cls(from_mapping(SuperResolutionConfig, values, "training"))
+
+    @property
+    def network_arguments(self) -> dict[str, Any]:
+        return self.config.network
 
     def build_network(self) -> nn.Module:
         return RRDBNet(**self.config.network)

@@ -1,0 +1,123 @@
+"""Residual U-Net for volumes, without normalization layers, from several channels to one.
+
+After the U-Net (Ronneberger et al. 2015) with the residual units and strided convolutions of V-Net (Milletari et al.
+2016). Without normalization the output of a voxel depends on its surroundings alone, so that tiles with a halo give
+the very result of the whole volume as long as they start on the coarsest grid. As in `rrdb.py` a second output gives
+the logarithm of the error variance, and channel dropout sits in the head alone, so that Monte-Carlo passes share
+everything before it.
+"""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import torch
+import torch.nn.functional as functional
+from torch import Tensor, nn
+
+from .rrdb import MAXIMUM_LOG_VARIANCE, MINIMUM_LOG_VARIANCE, SLOPE, convolution, draw_channel_mask
+
+
+class ResidualUnit(nn.Module):
+    """A few convolutions, added to their input with a weight that is learned and starts small."""
+
+    def __init__(self, features: int, convolutions: int) -> None:
+        super().__init__()
+        self.layers = nn.ModuleList(convolution(features, features) for _ in range(convolutions))
+        self.weight = nn.Parameter(torch.full((1,), 0.2))
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = x
+        for layer in self.layers:
+            y = layer(functional.leaky_relu(y, SLOPE))
+        return x + self.weight * y
+
+
+class ResidualUNet(nn.Module):
+    """Maps (n, channels, k, j, i) to the mean and log-variance of (n, 1, k, j, i), both in network units.
+
+    Args:
+        channels: number of input channels, conditions included (see `inference.runner`).
+        features: width of each level, finest first; every level halves the resolution of the one before.
+        convolutions: convolutions in each residual unit; one unit a level on the way down and one on the way up.
+        residual: whether the mean is the first channel plus what the network adds.
+        dropout: probability with which a channel of the head is dropped in training and in Monte-Carlo passes.
+    """
+
+    scale = 1
+
+    def __init__(
+        self,
+        *,
+        channels: int = 1,
+        features: tuple[int, ...] = (24, 48, 96),
+        convolutions: int = 2,
+        residual: bool = True,
+        dropout: float = 0.1,
+    ) -> None:
+        super().__init__()
+        self.residual = residual
+        self.dropout = dropout
+        self.features = features[0]
+        depth = len(features) - 1
+        self.stride = 2**depth
+        units = sum((2 if level < depth else 1) * convolutions * 2**level for level in range(depth + 1))
+        self.receptive_field_radius = 1 + units + (self.stride - 1) + 2
+        self.peak_channels = channels + 7 * features[0]
+        self.entry = convolution(channels, features[0])
+        self.down_units = nn.ModuleList(ResidualUnit(f, convolutions) for f in features)
+        self.down = nn.ModuleList(nn.Conv3d(a, b, 2, stride=2) for a, b in pairwise(features))
+        self.up = nn.ModuleList(nn.ConvTranspose3d(b, a, 2, stride=2) for a, b in pairwise(features))
+        self.up_units = nn.ModuleList(ResidualUnit(f, convolutions) for f in features[:-1])
+        self.head = convolution(features[0], features[0])
+        self.exit = convolution(features[0], 2)
+        self._initialize()
+
+    def _initialize(self) -> None:
+        for module in self.modules():
+            if isinstance(module, nn.Conv3d | nn.ConvTranspose3d):
+                nn.init.kaiming_normal_(module.weight, a=SLOPE)
+                nn.init.zeros_(module.bias)
+        for module in self.up:
+            nn.init.normal_(module.weight, std=(1.0 / module.in_channels) ** 0.5)
+        nn.init.normal_(self.exit.weight, std=1e-3)
+        self.exit.bias.data[1:] = -6.0
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        mask = self.draw_mask(x) if self.training else None
+        return self.forward_head(self.forward_features(x), x, mask)
+
+    def forward_features(self, x: Tensor) -> Tensor:
+        """The deterministic part, shared by all Monte-Carlo passes: (n, features, k, j, i)."""
+        shape = x.shape[2:]
+        y = self.entry(padded(x, self.stride))
+        skips = []
+        for unit, down in zip(self.down_units, self.down):
+            y = unit(y)
+            skips.append(y)
+            y = down(y)
+        y = self.down_units[-1](y)
+        for unit, up in zip(reversed(self.up_units), reversed(self.up)):
+            y = unit(skips.pop() + up(y))
+        return y[:, :, : shape[0], : shape[1], : shape[2]]
+
+    def draw_mask(self, x: Tensor, generator: torch.Generator | None = None) -> Tensor:
+        """Channel factors (n, features, 1, 1, 1) of one stochastic pass: 0 for dropped, 1 / (1 - dropout) for kept."""
+        return draw_channel_mask(x, self.features, self.dropout, generator)
+
+    def forward_head(self, features: Tensor, x: Tensor, mask: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """The stochastic part: mean and log-variance from the features of `x` and a channel mask, or none."""
+        hidden = functional.leaky_relu(self.head(functional.leaky_relu(features, SLOPE)), SLOPE)
+        if mask is not None:
+            hidden = hidden * mask
+        out = self.exit(hidden)
+        mean = out[:, :1] + x[:, :1] if self.residual else out[:, :1]
+        return mean, out[:, 1:].clamp(MINIMUM_LOG_VARIANCE, MAXIMUM_LOG_VARIANCE)
+
+
+def padded(x: Tensor, multiple: int) -> Tensor:
+    """`x` with zeros at the end of every axis, up to a multiple of `multiple` voxels."""
+    missing = [-n % multiple for n in x.shape[2:]]
+    if not any(missing):
+        return x
+    return functional.pad(x, [0, missing[2], 0, missing[1], 0, missing[0]])

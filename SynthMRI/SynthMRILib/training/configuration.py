@@ -1,0 +1,31 @@
+"""What can be trained, and how a configuration becomes a dataclass, with a clear word for what it does not know."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from ..errors import InputError
+
+#: The training of each task: name -> (module in `training`, class). The class is built by `from_config(mapping)` and
+#: has, besides the methods of `TrainingTask`, `network_name`, `network_arguments` and `inputs` (roles of its volumes).
+TRAININGS = {"super-resolution": ("super_resolution", "SuperResolutionTraining")}
+
+
+def from_mapping(kind: type, values: dict[str, Any], where: str) -> Any:
+    """A dataclass from a mapping; fields that end in "cache" become paths. Raises InputError for an unknown key."""
+    known = {f.name for f in fields(kind)}
+    unknown = sorted(set(values) - known)
+    if unknown:
+        raise InputError(f"The configuration's '{where}' has no '{unknown[0]}'; it knows: {', '.join(sorted(known))}.")
+    return kind(**{name: Path(v) if name.endswith("cache") else v for name, v in values.items()})
+
+
+def training_class(task: str) -> type:
+    """Raises InputError for a task that cannot be trained."""
+    if task not in TRAININGS:
+        raise InputError(f"There is no training for '{task}'. Choose one of: {', '.join(TRAININGS)}.")
+    module, name = TRAININGS[task]
+    return getattr(import_module(f".{module}", __package__), name)

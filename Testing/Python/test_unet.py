@@ -1,0 +1,81 @@
+"""The residual U-Net: what it computes, how far it sees, and that tiles make no difference."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from SynthMRILib.inference.runner import make_plan, run_tiles, with_conditions
+from SynthMRILib.networks.unet import ResidualUNet
+from SynthMRILib.progress import no_progress
+
+
+def a_network(**arguments) -> ResidualUNet:
+    torch.manual_seed(0)
+    network = ResidualUNet(**{"features": (4, 6, 8), "convolutions": 1, **arguments})
+    torch.nn.init.normal_(network.exit.weight, std=0.1)
+    return network.eval()
+
+
+@pytest.mark.parametrize("shape", [(8, 8, 8), (5, 6, 7), (1, 9, 12)])
+def test_output_has_the_shape_of_the_input(shape: tuple[int, int, int]) -> None:
+    mean, log_variance = a_network(channels=2)(torch.rand(2, 2, *shape))
+    assert mean.shape == log_variance.shape == (2, 1, *shape)
+
+
+@pytest.mark.parametrize("features", [(4, 6), (4, 6, 8)])
+@pytest.mark.parametrize("convolutions", [1, 2])
+def test_receptive_field_lies_within_the_stated_radius(features: tuple[int, ...], convolutions: int) -> None:
+    network = a_network(features=features, convolutions=convolutions)
+    radius = network.receptive_field_radius
+    size, reached = 2 * radius + 9, 0
+    for middle in range(radius + 2, radius + 2 + network.stride):
+        x = torch.rand(1, 1, size, 12, 12, requires_grad=True)
+        sum(part[0, 0, middle].sum() for part in network(x)).backward()
+        seen = x.grad[0, 0].abs().sum((1, 2)).nonzero().flatten() - middle
+        reached = max(reached, -int(seen.min()), int(seen.max()))
+    assert radius - network.stride <= reached <= radius
+
+
+@pytest.mark.parametrize("shape", [(40, 21, 18), (61, 8, 9)])
+@pytest.mark.parametrize("tile", [7, 16])
+def test_tiled_result_equals_the_whole_volume(shape: tuple[int, int, int], tile: int) -> None:
+    network = a_network(channels=3)
+    voxels = np.random.default_rng(0).random((2, *shape), dtype=np.float32)
+
+    def run(edge: int) -> np.ndarray:
+        plan = make_plan(shape, network, dtype=torch.float32, tile=edge, available=8_000_000_000)
+        return run_tiles(
+            network,
+            voxels,
+            plan,
+            device=torch.device("cpu"),
+            dtype=torch.float32,
+            forward=lambda net, x: net(x)[0][0],
+            outputs=1,
+            progress=no_progress,
+            conditions=(0.5,),
+        )
+
+    whole = run(1000)
+    assert np.abs(whole - run(tile)).max() <= 1e-4 * np.ptp(whole)
+
+
+def test_head_on_shared_features_gives_the_whole_pass_and_training_draws_dropout() -> None:
+    network, x = a_network(), torch.rand(1, 1, 8, 8, 8)
+    assert torch.equal(network.forward_head(network.forward_features(x), x)[0], network(x)[0])
+    network.train()
+    assert not torch.equal(network(x)[0], network(x)[0])
+
+
+def test_an_untrained_residual_network_hardly_changes_its_first_channel() -> None:
+    x = torch.rand(1, 2, 8, 8, 8)
+    network = ResidualUNet(channels=2, features=(4, 6))
+    assert (network.eval()(x)[0] - x[:, :1]).abs().max() < 0.1
+
+
+def test_conditions_become_constant_channels() -> None:
+    block = with_conditions(torch.rand(1, 2, 3, 4, 5), (0.25, 7.0))
+    assert block.shape == (1, 4, 3, 4, 5)
+    assert block[0, 2].unique().tolist() == [0.25]
+    assert block[0, 3].unique().tolist() == [7.0]
