@@ -26,7 +26,9 @@ from . import memory, precision
 from .tiling import Tile, choose_parts, make_tiles, parts_of_size, scaled
 
 #: Share of the machine's memory that the activations of one tile may take, and its upper limit [bytes].
-MEMORY_SHARE, MEMORY_LIMIT = 0.25, 3_000_000_000
+MEMORY_SHARE, MEMORY_LIMIT = 0.25, 2_600_000_000
+#: What the process takes before it has seen a voxel [bytes]: Python, torch and the network.
+PROCESS_MEMORY = 350_000_000
 #: Called with the network and a tile (1, c, k, j, i); returns output channels (n, k * scale, j * scale, i * scale).
 Forward = Callable[[nn.Module, torch.Tensor], torch.Tensor]
 
@@ -81,7 +83,7 @@ def make_plan(
     Raises ResourceError when the estimate does not fit.
     """
     each = bytes_per_voxel(network, dtype)
-    volumes = 4 * int(np.prod(shape)) * (2 + (outputs + 1) * network.scale**3)
+    volumes = PROCESS_MEMORY + 4 * int(np.prod(shape)) * (3 + (outputs + 2) * network.scale**3)
     halo = network.receptive_field_radius
     budget = min(MEMORY_SHARE * available, MEMORY_LIMIT)
     try:

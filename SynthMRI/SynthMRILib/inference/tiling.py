@@ -67,7 +67,7 @@ def choose_parts(shape: tuple[int, int, int], halo: int, largest: int) -> tuple[
     """
     best: tuple[int, tuple[int, int, int]] | None = None
     for parts in product(*(range(1, min(MOST_PARTS, max(1, n // 8)) + 1) for n in shape)):
-        reads = [min(n, ceil(n / count) + 2 * halo) for n, count in zip(shape, parts)]
+        reads = [min(n, ceil(n / count) + min(2, count - 1) * halo) for n, count in zip(shape, parts)]
         if reads[0] * reads[1] * reads[2] > largest:
             continue
         cost = 1
