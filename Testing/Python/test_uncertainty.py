@@ -24,7 +24,7 @@ from SynthMRILib.uncertainty.calibration import (
     sparsification_area,
 )
 from SynthMRILib.uncertainty.findings import find_clusters
-from SynthMRILib.uncertainty.sampling import RunningMoments, dropout_forward, pass_masks
+from SynthMRILib.uncertainty.sampling import DropoutPasses, RunningMoments, pass_mask
 from SynthMRILib.volume import Grid, Volume
 from SynthMRILib.volume_io import read_volume, write_volume
 
@@ -58,10 +58,10 @@ def test_a_single_sample_has_no_variance() -> None:
 
 def test_shared_features_give_what_whole_passes_give() -> None:
     network, block = a_network(), torch.rand(1, 1, 6, 6, 6)
-    channels = dropout_forward(samples=5, seed=2)(network, block)
+    channels = DropoutPasses(samples=5, seed=2)(network, block)
     passes = [
-        network.forward_head(network.forward_features(block), block, mask)
-        for mask in pass_masks(network, block, samples=5, seed=2)
+        network.forward_head(network.forward_features(block), block, pass_mask(network, block, number=n, seed=2))
+        for n in range(5)
     ]
     means = torch.stack([mean[0, 0] for mean, _ in passes]).double()
     variances = torch.stack([log_variance[0, 0].exp() for _, log_variance in passes]).double()

@@ -102,7 +102,7 @@ class RRDBNet(nn.Module):
         self.dropout = dropout
         self.features = features
         self.receptive_field_radius = blocks * dense_blocks * convolutions + 4
-        self.peak_channels = 5 * features + 2 * (convolutions - 1) * growth
+        self.peak_channels = 3 * features + (2 * convolutions - 1) * growth
         self.entry = convolution(channels, features)
         self.trunk = nn.Sequential(
             *(ResidualInResidualBlock(features, growth, convolutions, dense_blocks) for _ in range(blocks))
@@ -127,7 +127,7 @@ class RRDBNet(nn.Module):
     def forward_features(self, x: Tensor) -> Tensor:
         """The deterministic part, shared by all Monte-Carlo passes: (n, features, k, j, i)."""
         entry = self.entry(x)
-        return entry + self.trunk_end(self.trunk(entry))
+        return functional.leaky_relu(self.head(entry + self.trunk_end(self.trunk(entry))), SLOPE, inplace=True)
 
     def draw_mask(self, x: Tensor, generator: torch.Generator | None = None) -> Tensor:
         """Channel factors (n, features, 1, 1, 1) of one stochastic pass: 0 for dropped, 1 / (1 - dropout) for kept."""
@@ -135,10 +135,7 @@ class RRDBNet(nn.Module):
 
     def forward_head(self, features: Tensor, x: Tensor, mask: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """The stochastic part: mean and log-variance from the features of `x` and a channel mask, or none."""
-        hidden = functional.leaky_relu(self.head(features), SLOPE, inplace=True)
-        if mask is not None:
-            hidden = hidden * mask
-        out = voxel_shuffle(self.exit(hidden), self.scale)
+        out = voxel_shuffle(self.exit(features if mask is None else features * mask), self.scale)
         mean = out[:, :1] + self._interpolated(x[:, :1])
         return mean, out[:, 1:2].clamp(MINIMUM_LOG_VARIANCE, MAXIMUM_LOG_VARIANCE)
 

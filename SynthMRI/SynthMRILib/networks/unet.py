@@ -41,6 +41,7 @@ class ResidualUNet(nn.Module):
         features: width of each level, finest first; every level halves the resolution of the one before.
         convolutions: convolutions in each residual unit; one unit a level on the way down and one on the way up.
         residual: whether the mean is the first channel plus what the network adds.
+        gated: whether what it adds is multiplied by the second channel: nothing where that is zero.
         dropout: probability with which a channel of the head is dropped in training and in Monte-Carlo passes.
     """
 
@@ -53,10 +54,12 @@ class ResidualUNet(nn.Module):
         features: tuple[int, ...] = (24, 48, 96),
         convolutions: int = 2,
         residual: bool = True,
+        gated: bool = False,
         dropout: float = 0.1,
     ) -> None:
         super().__init__()
         self.residual = residual
+        self.gated = gated
         self.dropout = dropout
         self.features = features[0]
         depth = len(features) - 1
@@ -99,7 +102,8 @@ class ResidualUNet(nn.Module):
         y = self.down_units[-1](y)
         for unit, up in zip(reversed(self.up_units), reversed(self.up)):
             y = unit(skips.pop() + up(y))
-        return y[:, :, : shape[0], : shape[1], : shape[2]]
+        y = functional.leaky_relu(y[:, :, : shape[0], : shape[1], : shape[2]], SLOPE)
+        return functional.leaky_relu(self.head(y), SLOPE)
 
     def draw_mask(self, x: Tensor, generator: torch.Generator | None = None) -> Tensor:
         """Channel factors (n, features, 1, 1, 1) of one stochastic pass: 0 for dropped, 1 / (1 - dropout) for kept."""
@@ -107,11 +111,9 @@ class ResidualUNet(nn.Module):
 
     def forward_head(self, features: Tensor, x: Tensor, mask: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """The stochastic part: mean and log-variance from the features of `x` and a channel mask, or none."""
-        hidden = functional.leaky_relu(self.head(functional.leaky_relu(features, SLOPE)), SLOPE)
-        if mask is not None:
-            hidden = hidden * mask
-        out = self.exit(hidden)
-        mean = out[:, :1] + x[:, :1] if self.residual else out[:, :1]
+        out = self.exit(features if mask is None else features * mask)
+        mean = out[:, :1] * x[:, 1:2] if self.gated else out[:, :1]
+        mean = mean + x[:, :1] if self.residual else mean
         return mean, out[:, 1:].clamp(MINIMUM_LOG_VARIANCE, MAXIMUM_LOG_VARIANCE)
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field, fields
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
+import numpy as np
+
 from ..errors import InputError
 from ..findings import Finding
 from ..progress import Progress
@@ -90,3 +92,62 @@ class Task(Protocol):
         self, inputs: dict[str, Volume], bundle: Bundle | None, parameters: Parameters, progress: Progress
     ) -> TaskResult:
         """Do it. `inputs` are never changed. Raises SynthMRIError with a sentence for the user."""
+
+
+@dataclass(frozen=True, eq=False)
+class NetworkInput:
+    """What the network of a task gets to see, in the units it was trained in.
+
+    Args:
+        voxels: float32 (k, j, i), or (channels, k, j, i) for a network of several inputs.
+        volume: an input on the grid of `voxels`; the result takes its header and its field of view.
+        unit: intensity of the result for 1 in network units.
+        conditions: numbers that the network sees as further channels, each constant over the volume.
+        images: how many of the leading channels are intensities; all by default. The others (masks, what is there)
+            are moved by test-time augmentation but never get noise or another contrast.
+        same_contrast: whether the result has the contrast of the first channel, and so scales with it.
+        facts: what decided the preparation, for the provenance; JSON types only.
+    """
+
+    voxels: np.ndarray
+    volume: Volume
+    unit: float
+    conditions: tuple[float, ...] = ()
+    images: int | None = None
+    same_contrast: bool = True
+    facts: dict[str, Any] = field(default_factory=dict)
+
+    def as_volume(self, voxels: np.ndarray, *, spread: bool = False) -> Volume:
+        """Voxels of the network as a volume in the units of the result: what most tasks need for `finish`.
+
+        Args:
+            voxels: (k, j, i) in network units, on the grid of `volume` or a whole number of times finer.
+            spread: they are standard deviations. Means are kept from falling below zero when the input never does.
+        """
+        result = voxels * np.float32(self.unit)
+        if not spread and self.volume.voxels.min() >= 0:
+            np.maximum(result, 0, out=result)
+        factor = result.shape[0] // self.volume.shape[0]
+        return self.volume.with_voxels(result, self.volume.grid.upsampled(factor) if factor > 1 else None)
+
+
+class NetworkTask(Task, Protocol):
+    """A task that can be computed by one network: with these two methods it gets uncertainty without knowing of it.
+
+    `run` of such a task is `prepare`, then `inference.runner.run_volume` on what it gave, then `finish`.
+    """
+
+    def prepare(
+        self, inputs: dict[str, Volume], bundle: Bundle, parameters: Parameters, progress: Progress
+    ) -> NetworkInput:
+        """What the network sees of checked inputs. Neither runs the network nor imports torch."""
+
+    def finish(
+        self, prepared: NetworkInput, voxels: np.ndarray, parameters: Parameters, *, spread: bool = False
+    ) -> Volume:
+        """The result from what the network gave, (k, j, i) in network units.
+
+        Args:
+            spread: `voxels` are standard deviations, 0 and above: they are scaled (and, outside of where the result
+                is meant to be, zeroed) like the result, but neither shifted nor clipped.
+        """

@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
-import numpy as np
-
 from ..bundles import Bundle, best_bundle
 from ..findings import Finding, raise_on_error
 from ..input_checks import check_volume
@@ -14,9 +12,10 @@ from ..intensity import IntensityScale
 from ..progress import Progress
 from ..provenance import make_provenance
 from ..volume import Volume
-from .base import InputRole, Parameters, TaskResult
+from .base import InputRole, NetworkInput, Parameters, TaskResult
 
 if TYPE_CHECKING:
+    import numpy as np
     import torch
     from torch import nn
 
@@ -73,6 +72,29 @@ class SuperResolution:
             return interpolate(inputs, parameters, progress)
         return enhance(inputs, bundle, parameters, progress)
 
+    def prepare(
+        self,
+        inputs: dict[str, Volume],
+        bundle: Bundle,  # noqa: ARG002
+        parameters: SuperResolutionParameters,  # noqa: ARG002
+        progress: Progress,  # noqa: ARG002
+    ) -> NetworkInput:
+        """The volume in network units; see `tasks.base.NetworkTask`."""
+        volume = inputs["input"]
+        scale = IntensityScale.fit(volume.voxels)
+        return NetworkInput(scale.apply(volume.voxels), volume, scale.unit, facts={"intensity": scale.as_dict()})
+
+    def finish(
+        self,
+        prepared: NetworkInput,
+        voxels: np.ndarray,
+        parameters: SuperResolutionParameters,  # noqa: ARG002
+        *,
+        spread: bool = False,
+    ) -> Volume:
+        """The volume on the finer grid in the units of the input; see `tasks.base.NetworkTask`."""
+        return prepared.as_volume(voxels, spread=spread)
+
 
 def check_parameters(parameters: SuperResolutionParameters) -> list[Finding]:
     if parameters.factor != 2:
@@ -125,23 +147,19 @@ def enhance(
     from ..inference import runner
 
     stopwatch = runner.Stopwatch()
-    volume = inputs["input"]
-    scale = IntensityScale.fit(volume.voxels)
-    channels, facts, network = runner.run_volume(
-        bundle, scale.apply(volume.voxels), parameters, forward=forward_mean, outputs=1, progress=progress
+    prepared = TASK.prepare(inputs, bundle, parameters, progress)
+    channels, facts, _ = runner.run_volume(
+        bundle, prepared.voxels, parameters, forward=forward_mean, outputs=1, progress=progress
     )
-    voxels = scale.invert(channels[0])
-    if volume.voxels.min() >= 0:
-        np.maximum(voxels, 0, out=voxels)
     provenance = make_provenance(
         task=SuperResolution.name,
         inputs=inputs,
         parameters=parameters.as_dict(),
         bundle=bundle,
-        intensity=scale.as_dict(),
+        **prepared.facts,
         **facts,
     )
-    output = volume.with_voxels(voxels, volume.grid.upsampled(network.scale))
+    output = TASK.finish(prepared, channels[0], parameters)
     return TaskResult({"output": output}, provenance, {**facts, **stopwatch.facts()})
 
 

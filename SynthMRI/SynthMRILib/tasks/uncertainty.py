@@ -1,24 +1,29 @@
-"""Uncertainty: how far to trust each voxel of a super-resolved volume, by Monte-Carlo dropout and a variance output."""
+"""Uncertainty: how far to trust each voxel of what a network made, by Monte-Carlo dropout and a variance output.
+
+Works for every task with the two methods of `tasks.base.NetworkTask`; what the maps mean is in
+Documentation/uncertainty.md.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 import numpy as np
 
 from ..bundles import Bundle, best_bundle
+from ..errors import InputError
 from ..findings import Finding, raise_on_error
-from ..intensity import IntensityScale
-from ..progress import Progress
+from ..progress import Progress, part_of
 from ..provenance import make_provenance
 from ..uncertainty.calibration import Calibration
 from ..volume import Volume
-from .base import InputRole, Parameters, TaskResult
+from .base import InputRole, NetworkInput, NetworkTask, Parameters, TaskResult
 from .super_resolution import TASK as SUPER_RESOLUTION
-from .super_resolution import SuperResolutionParameters
 
 FEWEST, MOST = 2, 200
+MOST_AUGMENTATIONS = 64
+LARGEST_TOLERANCE = 0.5
 
 
 @dataclass(frozen=True)
@@ -26,32 +31,50 @@ class UncertaintyParameters(Parameters):
     """Parameters of uncertainty.
 
     Args:
-        samples: stochastic passes, 2 to 200; the epistemic variance has a relative error of sqrt(2 / (n - 1)).
+        task: whose result is judged.
+        options: parameters of that task that differ from their defaults, by name.
+        samples: most stochastic passes, 2 to 200.
+        tolerance: passes end early once the relative standard error of the total is below this, 0 to 0.5; 0 never.
+        augmentations: passes of test-time augmentation, 0 to 64; 0 for none, else 4 or more.
+        consistency: also give the map of what the result says about the input that the input does not say.
     """
 
+    task: str = "super-resolution"
+    options: dict[str, Any] = field(default_factory=dict)
     samples: int = 20
+    tolerance: float = 0.0
+    augmentations: int = 0
+    consistency: bool = False
+
+    def of_task(self) -> Parameters:
+        """The parameters of the task that is judged. Raises InputError for an unknown one."""
+        shared = {name: getattr(self, name) for name in ("device", "precision", "tile", "seed")}
+        return network_task(self.task).parameters_class.from_dict({**shared, **self.options})
 
 
 class Uncertainty:
-    """The task "uncertainty" of super-resolution.
+    """The task "uncertainty".
 
     Outputs: "output" (mean of the passes), "epistemic", "aleatoric" and "total", standard deviations in the units of
-    the input. They are calibrated when the bundle holds a calibration for its weights; provenance says so.
+    the output. They are calibrated when the bundle holds a calibration for its weights; provenance says so. With
+    augmentations also "augmentation-spatial" and "augmentation-intensity", with consistency "consistency".
     """
 
     name: ClassVar[str] = "uncertainty"
-    title: ClassVar[str] = "Uncertainty of super-resolution"
+    title: ClassVar[str] = "Uncertainty"
+    #: Inputs of super-resolution, the default; those of another task are in `network_task(name).roles`.
     roles: ClassVar[tuple[InputRole, ...]] = SUPER_RESOLUTION.roles
     parameters_class: ClassVar[type[Parameters]] = UncertaintyParameters
 
     def check(
         self, inputs: dict[str, Volume], bundle: Bundle | None, parameters: UncertaintyParameters
     ) -> list[Finding]:
-        """Findings of super-resolution about the same input, and of calibration; see `tasks.base.Task`."""
-        findings = SUPER_RESOLUTION.check(inputs, bundle, SuperResolutionParameters(tile=parameters.tile))
-        if not FEWEST <= parameters.samples <= MOST:
-            text = f"The number of passes must be between {FEWEST} and {MOST}, not {parameters.samples}."
-            findings.append(Finding("error", "samples", text))
+        """Findings of the task about the same inputs, and of calibration; see `tasks.base.Task`."""
+        try:
+            task, options = network_task(parameters.task), parameters.of_task()
+        except InputError as error:
+            return [Finding("error", "task", str(error))]
+        findings = [*task.check(inputs, bundle, options), *check_numbers(parameters)]
         if bundle is not None and Calibration.from_bundle(bundle.section) is None:
             text = "This bundle is not calibrated: its maps show where to trust more or less, not how much."
             findings.append(Finding("warning", "uncalibrated", text))
@@ -60,39 +83,89 @@ class Uncertainty:
     def run(
         self, inputs: dict[str, Volume], bundle: Bundle | None, parameters: UncertaintyParameters, progress: Progress
     ) -> TaskResult:
-        """Mean and standard deviations on the grid with twice the voxels."""
-        bundle = bundle or best_bundle(SUPER_RESOLUTION.name)
+        """Mean and standard deviations on the grid of the task's result."""
+        task = network_task(parameters.task)
+        bundle = bundle or best_bundle(task.name)
         raise_on_error(self.check(inputs, bundle, parameters))
-        from ..inference import runner
-        from ..uncertainty.sampling import CHANNELS, dropout_forward, relative_standard_error
+        from ..inference.runner import Stopwatch
 
-        stopwatch = runner.Stopwatch()
-        volume = inputs["input"]
-        scale = IntensityScale.fit(volume.voxels)
-        forward = dropout_forward(samples=parameters.samples, seed=parameters.seed)
-        channels, facts, network = runner.run_volume(
-            bundle, scale.apply(volume.voxels), parameters, forward=forward, outputs=len(CHANNELS), progress=progress
-        )
+        stopwatch = Stopwatch()
+        options = parameters.of_task()
+        prepared = task.prepare(inputs, bundle, options, part_of(progress, 0.0, 0.05))
         calibration = Calibration.from_bundle(bundle.section)
-        maps = {role: scale.invert(channel) for role, channel in zip(CHANNELS, channels)}
-        maps = calibrated(maps, calibration)
-        if volume.voxels.min() >= 0:
-            np.maximum(maps["output"], 0, out=maps["output"])
-        grid = volume.grid.upsampled(network.scale)
-        facts |= {
-            "calibration": calibration_facts(calibration),
-            "epistemic_variance_relative_standard_error": relative_standard_error(parameters.samples),
+        maps, facts = network_maps(prepared, bundle, parameters, calibration, part_of(progress, 0.05, 1.0))
+        outputs = {
+            role: task.finish(prepared, voxels, options, spread=role != "output") for role, voxels in maps.items()
         }
+        facts["calibration"] = calibration_facts(calibration)
         provenance = make_provenance(
             task=self.name,
             inputs=inputs,
             parameters=parameters.as_dict(),
             bundle=bundle,
-            intensity=scale.as_dict(),
-            **facts,
+            **{**prepared.facts, **facts},
         )
-        outputs = {role: volume.with_voxels(voxels, grid) for role, voxels in maps.items()}
         return TaskResult(outputs, provenance, {**facts, **stopwatch.facts()})
+
+
+def network_task(name: str) -> NetworkTask:
+    """The task of that name, if a network computes it. Raises InputError otherwise."""
+    from . import get_task
+
+    task = get_task(name)
+    if not hasattr(task, "prepare"):
+        raise InputError(f"The task '{name}' is not computed by one network, so its uncertainty is not known.")
+    return task
+
+
+def network_task_names() -> list[str]:
+    """Names of all tasks that have an uncertainty."""
+    from . import get_task, task_names
+
+    return [name for name in task_names() if hasattr(get_task(name), "prepare")]
+
+
+def check_numbers(parameters: UncertaintyParameters) -> list[Finding]:
+    findings = []
+    if not FEWEST <= parameters.samples <= MOST:
+        text = f"The number of passes must be between {FEWEST} and {MOST}, not {parameters.samples}."
+        findings.append(Finding("error", "samples", text))
+    if not 0 <= parameters.tolerance <= LARGEST_TOLERANCE:
+        text = f"The tolerance must lie between 0 and {LARGEST_TOLERANCE:g}, not {parameters.tolerance:g}."
+        findings.append(Finding("error", "tolerance", text))
+    if parameters.augmentations and not 4 <= parameters.augmentations <= MOST_AUGMENTATIONS:
+        text = f"The number of augmentations must be 0, or 4 to {MOST_AUGMENTATIONS}, not {parameters.augmentations}."
+        findings.append(Finding("error", "augmentations", text))
+    return findings
+
+
+def network_maps(
+    prepared: NetworkInput,
+    bundle: Bundle,
+    parameters: UncertaintyParameters,
+    calibration: Calibration | None,
+    progress: Progress,
+) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+    """Maps by output role (k, j, i) in network units, and the facts that decided them."""
+    from ..uncertainty.augmentation import augmented_spread
+    from ..uncertainty.sampling import dropout_maps
+
+    part = 1 / (1 + 0.4 * parameters.augmentations)
+    raw, facts = dropout_maps(
+        bundle,
+        prepared,
+        parameters,
+        samples=parameters.samples,
+        tolerance=parameters.tolerance,
+        progress=part_of(progress, 0.0, part),
+    )
+    maps = calibrated(raw, calibration)
+    if parameters.augmentations:
+        spread, more = augmented_spread(
+            bundle, prepared, parameters, passes=parameters.augmentations, progress=part_of(progress, part, 1.0)
+        )
+        maps, facts = maps | spread, facts | more
+    return maps, facts
 
 
 def calibrated(maps: dict[str, np.ndarray], calibration: Calibration | None) -> dict[str, np.ndarray]:
