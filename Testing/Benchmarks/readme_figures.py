@@ -32,7 +32,8 @@ def main(arguments: list[str] | None = None) -> int:
     parsed = parser.parse_args(arguments)
     readme = parsed.checkout / "README.md"
     before = readme.read_text(encoding="utf-8")
-    after = filled(before, records_of_test_subjects(parsed.checkout / "Documentation" / "figures"))
+    folder = parsed.checkout / "Documentation" / "figures"
+    after = filled(before, [*map(section, records_of_test_subjects(folder)), *cost_sections(folder)])
     if not parsed.check:
         readme.write_text(after, encoding="utf-8")
         return 0
@@ -43,11 +44,11 @@ def main(arguments: list[str] | None = None) -> int:
     return 1 if problems else 0
 
 
-def filled(readme: str, records: list[dict[str, Any]]) -> str:
+def filled(readme: str, sections: list[str]) -> str:
     """The README with its block made anew. Raises ValueError when it has no block."""
     if not BLOCK.search(readme):
         raise ValueError("README.md has no block of figures: '<!-- figures: begin -->' to '<!-- figures: end -->'.")
-    body = "\n".join(map(section, records)) or NOTHING
+    body = "\n".join(sections) or NOTHING
     return BLOCK.sub(lambda match: match[1] + body + match[2], readme)
 
 
@@ -80,6 +81,32 @@ def table(record: dict[str, Any]) -> str:
         by_method = {row["method"]: cell(row, peers) for row in peers}
         lines.append([contrast, kind, *(by_method.get(method, "") for method in methods)])
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+def cost_sections(folder: Path) -> list[str]:
+    """What a run costs, if it was measured."""
+    path = folder / "super_resolution_cost.json"
+    return [cost_section(json.loads(path.read_text(encoding="utf-8")))] if path.is_file() else []
+
+
+def cost_section(record: dict[str, Any]) -> str:
+    """A row for each way to run the network: seconds, peak memory and its estimate, share outside convolutions."""
+    lines = [
+        ["run", "voxels", "tiles", "seconds", "peak memory (estimate) [GB]", "time outside convolutions"],
+        ["---"] * 6,
+    ]
+    for name, facts in record["variants"].items():
+        size, tiles = (" x ".join(map(str, facts[key])) for key in ("shape_kji", "tiles_kji"))
+        peak, estimate = (facts[key] / 1e9 for key in ("peak_memory_bytes", "peak_memory_bytes_by_estimate"))
+        share = facts.get("share_outside_convolutions")
+        outside = "" if share is None else f"{100 * share:.0f} %"
+        lines.append([name, size, tiles, f"{facts['seconds']:.1f}", f"{peak:.1f} ({estimate:.1f})", outside])
+    machine = record["machine"]
+    return (
+        f"What a run costs on a CPU with {machine['threads']} cores ({machine['instructions']}):\n\n"
+        + "".join(f"| {' | '.join(line)} |\n" for line in lines)
+        + f"\nMeasured at commit {record['commit'][:12]} by `{record['command']}`.\n"
+    )
 
 
 def cell(row: dict[str, Any], peers: list[dict[str, Any]]) -> str:

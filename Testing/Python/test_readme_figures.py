@@ -76,3 +76,18 @@ def test_the_readme_of_this_repository_agrees_with_its_records():
         [sys.executable, script, "--check"], env=environment, capture_output=True, text=True, timeout=120
     )
     assert done.returncode == 0, done.stderr
+
+
+def test_the_cost_of_a_run_has_a_row_for_each_variant(checkout: Path) -> None:
+    run_facts = {"shape_kji": [4, 5, 6], "tiles_kji": [1, 2, 1], "seconds": 1.25, "peak_memory_bytes": 2_500_000_000}
+    cost = {
+        "commit": "0123456789abcdef",
+        "command": "measure the cost",
+        "machine": {"threads": 2, "instructions": "AVX2"},
+        "variants": {"one": {**run_facts, "peak_memory_bytes_by_estimate": 3_000_000_000}},
+    }
+    path = checkout / "Documentation" / "figures" / "super_resolution_cost.json"
+    path.write_text(json.dumps(cost), encoding="utf-8")
+    assert run(checkout) == 0
+    text = (checkout / "README.md").read_text(encoding="utf-8")
+    assert "| one | 4 x 5 x 6 | 1 x 2 x 1 | 1.2 | 2.5 (3.0) |  |" in text and "`measure the cost`" in text
