@@ -31,7 +31,11 @@ MAXIMUM_ARGUMENT = 4096
 MAXIMUM_LIST = 8
 
 #: Networks a bundle may name: name -> (module in `networks`, class).
-NETWORKS = {"RRDBNet": ("rrdb", "RRDBNet"), "ResidualUNet": ("unet", "ResidualUNet")}
+NETWORKS = {
+    "RRDBNet": ("rrdb", "RRDBNet"),
+    "ResidualUNet": ("unet", "ResidualUNet"),
+    "ConditionalDiffusion": ("diffusion", "ConditionalDiffusion"),
+}
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,12 +1,21 @@
-"""Losses, each with its definition. Arrays are (n, 1, k, j, i) in network units."""
+"""Losses between a prediction and its target, each with its definition. Arrays are (n, 1, k, j, i) in network units.
+
+Losses between networks are in `adversarial_losses.py`, those in feature space in `feature_losses.py`.
+"""
 
 from __future__ import annotations
 
+from functools import cache
+
 import torch
+import torch.nn.functional as functional
 from torch import Tensor
+
+from ..networks.wavelet import haar_forward
 
 AIR_WEIGHT = 0.1
 AIR_LEVEL = 0.02
+SSIM_SIGMA, SSIM_RADIUS = 1.5, 5
 
 
 def foreground_weight(target: Tensor) -> Tensor:
@@ -25,3 +34,72 @@ def gaussian_likelihood(prediction: Tensor, log_variance: Tensor, target: Tensor
     """Weighted mean of half of (d^2 / v + log v), where the prediction is held fixed: it trains the variance alone."""
     squared = (prediction.detach() - target) ** 2
     return 0.5 * (weight * (squared * torch.exp(-log_variance) + log_variance)).mean()
+
+
+def lesion_l1(prediction: Tensor, target: Tensor, lesions: Tensor) -> Tensor:
+    """Mean absolute error inside the lesions of each sample, averaged over the samples that have any.
+
+    Divided by lesion volume, so that a sample counts the same whatever its lesion load; zero when there are none.
+
+    Args:
+        lesions: mask or weight of lesion voxels, 0 to 1, of the shape of the target.
+    """
+    volume = lesions.sum(dim=(1, 2, 3, 4))
+    error = (lesions * (prediction - target).abs()).sum(dim=(1, 2, 3, 4))
+    each = error / volume.clamp(min=1e-6)
+    return each.sum() / (volume > 0).sum().clamp(min=1)
+
+
+def ssim(prediction: Tensor, target: Tensor, *, peak: float = 1.0) -> Tensor:
+    """Mean structural similarity (Wang et al. 2004) with a 3D Gaussian window of 11 voxels, sigma 1.5.
+
+    Only windows that lie wholly inside the patch count, so every axis needs at least 11 voxels (ValueError otherwise).
+
+    Args:
+        peak: data range; C1 = (0.01 peak)^2 and C2 = (0.03 peak)^2.
+    """
+    if min(prediction.shape[2:]) <= 2 * SSIM_RADIUS:
+        raise ValueError(f"SSIM needs patches of at least {2 * SSIM_RADIUS + 1} voxels, not {prediction.shape[2:]}.")
+    c1, c2 = (0.01 * peak) ** 2, (0.03 * peak) ** 2
+    parts = torch.cat([prediction, target, prediction**2, target**2, prediction * target], dim=1)
+    mean_p, mean_t, square_p, square_t, product = _windowed(parts).unbind(dim=1)
+    variance_p, variance_t = square_p - mean_p**2, square_t - mean_t**2
+    covariance = product - mean_p * mean_t
+    similarity = (2 * mean_p * mean_t + c1) * (2 * covariance + c2)
+    similarity = similarity / ((mean_p**2 + mean_t**2 + c1) * (variance_p + variance_t + c2))
+    return similarity.mean()
+
+
+def ssim_loss(prediction: Tensor, target: Tensor, *, peak: float = 1.0) -> Tensor:
+    """1 - SSIM."""
+    return 1 - ssim(prediction, target, peak=peak)
+
+
+def wavelet_loss(prediction: Tensor, target: Tensor) -> Tensor:
+    """Mean absolute error of the seven detail bands of the Haar transform; what the smooth band holds does not count.
+
+    An odd last voxel of an axis is left out.
+    """
+    difference = prediction - target
+    even = tuple(slice(size - size % 2) for size in difference.shape[2:])
+    return haar_forward(difference[(..., *even)])[:, :, 1:].abs().mean()
+
+
+def noise_prediction(predicted: Tensor, noise: Tensor) -> Tensor:
+    """Mean squared error between the noise that was added and the noise a diffusion network sees in its input."""
+    return functional.mse_loss(predicted, noise)
+
+
+@cache
+def _window(device: torch.device, dtype: torch.dtype) -> Tensor:
+    t = torch.arange(-SSIM_RADIUS, SSIM_RADIUS + 1, dtype=torch.float64)
+    kernel = torch.exp(-(t**2) / (2 * SSIM_SIGMA**2))
+    return (kernel / kernel.sum()).to(device=device, dtype=dtype)
+
+
+def _windowed(x: Tensor) -> Tensor:
+    """Gaussian mean of every channel over the windows inside the patch, one axis after the other."""
+    kernel = _window(x.device, x.dtype)
+    for axis in (2, 3, 4):
+        x = x.unfold(axis, 2 * SSIM_RADIUS + 1, 1) @ kernel
+    return x
