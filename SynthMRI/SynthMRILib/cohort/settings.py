@@ -21,7 +21,11 @@ from ..volume import Grid, Volume
 from .cases import Case, input_signature
 
 #: Tasks that need a bundle when their method is the network, and the task whose bundles they use.
-BUNDLE_TASKS = {"super-resolution": "super-resolution", "uncertainty": "super-resolution"}
+BUNDLE_TASKS = {
+    "super-resolution": "super-resolution",
+    "denoising": "denoising",
+    "uncertainty": "super-resolution",
+}
 #: What the main output of a task is called in file names, where it is not the task's name.
 MAIN_LABELS = {"uncertainty": "mean"}
 

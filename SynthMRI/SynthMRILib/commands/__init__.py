@@ -6,10 +6,12 @@ that takes the parsed arguments and returns the exit status.
 
 COMMAND_MODULES = (
     "enhance",
+    "denoising",
     "synthetic_dir",
     "evaluate",
     "simulate",
     "train",
+    "pack_training",
     "models",
     "uncertainty",
     "batch",

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..tasks import get_task
 from ..volume_io import read_volume, write_volume
@@ -18,6 +19,9 @@ from .common import (
     run_parameters,
     warn,
 )
+
+if TYPE_CHECKING:
+    from ..tasks.base import TaskResult
 
 
 def add_parser(subparsers: argparse._SubParsersAction) -> None:
@@ -35,8 +39,18 @@ def run_super_resolution(arguments: argparse.Namespace) -> int:
     return run_task("super-resolution", arguments, values)
 
 
-def run_task(name: str, arguments: argparse.Namespace, values: dict[str, Any]) -> int:
-    """Read, check, run and write one volume; returns the exit status."""
+def run_task(
+    name: str,
+    arguments: argparse.Namespace,
+    values: dict[str, Any],
+    *,
+    describe: Callable[[TaskResult], str] = lambda _: "",
+) -> int:
+    """Read, check, run and write one volume; returns the exit status.
+
+    Args:
+        describe: a line about the result for a person, or nothing.
+    """
     check_output(arguments.output, overwrite=arguments.overwrite)
     task = get_task(name)
     parameters = task.parameters_class.from_dict(values)
@@ -51,5 +65,6 @@ def run_task(name: str, arguments: argparse.Namespace, values: dict[str, Any]) -
     else:
         spacing = " x ".join(f"{s:.4g}" for s in output.spacing)
         sys.stdout.write(f"{arguments.output}: {' x '.join(map(str, output.grid.size))} voxels of {spacing} mm\n")
+        sys.stdout.write(describe(result))
         sys.stdout.write("Synthetic volume. Research use only, not for diagnosis.\n")
     return 0

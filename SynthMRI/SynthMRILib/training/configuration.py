@@ -11,7 +11,13 @@ from ..errors import InputError
 
 #: The training of each task: name -> (module in `training`, class). The class is built by `from_config(mapping)` and
 #: has, besides the methods of `TrainingTask`, `network_name`, `network_arguments` and `inputs` (roles of its volumes).
-TRAININGS = {"super-resolution": ("super_resolution", "SuperResolutionTraining")}
+TRAININGS = {
+    "super-resolution": ("super_resolution", "SuperResolutionTraining"),
+    "denoising": ("denoising", "DenoisingTraining"),
+    "motion-correction": ("motion_correction", "MotionCorrectionTraining"),
+    "motion-severity": ("motion_severity", "MotionSeverityTraining"),
+    "synthetic-dir": ("synthetic_dir", "SyntheticDirTraining"),
+}
 
 
 def from_mapping(kind: type, values: dict[str, Any], where: str) -> Any:
