@@ -5,6 +5,8 @@ class SynthMRIError(Exception):
     """Base of all errors whose text is meant for the user as it stands."""
 
     exit_code = 2
+    #: Code of the finding that was raised, see `findings.Finding`; "" for an error that was none.
+    code = ""
 
 
 class InputError(SynthMRIError):

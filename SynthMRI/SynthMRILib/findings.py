@@ -34,5 +34,7 @@ def raise_on_error(findings: Iterable[Finding]) -> list[Finding]:
     findings = list(findings)
     for finding in findings:
         if finding.severity == "error":
-            raise InputError(finding.message)
+            error = InputError(finding.message)
+            error.code = finding.code
+            raise error
     return findings

@@ -123,7 +123,7 @@ def _dicom_case(source: Path, folder: Path, role: InputRole) -> Case:
 
 def list_cases(source: Path, roles: Sequence[InputRole]) -> tuple[list[Case], list[Skipped]]:
     """One case for each row; columns are the task's roles and, if wanted, `case`. Paths may be relative to the list."""
-    rows = _read_rows(source)
+    rows = read_rows(source)
     columns = set(rows[0]) if rows else set()
     missing = [role.name for role in roles if role.required and role.name not in columns]
     if missing or not columns & {role.name for role in roles}:
@@ -140,7 +140,8 @@ def list_cases(source: Path, roles: Sequence[InputRole]) -> tuple[list[Case], li
     return cases, skipped
 
 
-def _read_rows(source: Path) -> list[dict[str, str]]:
+def read_rows(source: Path) -> list[dict[str, str]]:
+    """The lines of a list by column, stripped of blanks. Raises InputError when it is no UTF-8 text."""
     try:
         text = source.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError:

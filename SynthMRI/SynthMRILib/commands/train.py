@@ -1,4 +1,4 @@
-"""`synthmri train TASK` and `synthmri pack-training`."""
+"""`synthmri train TASK` and `synthmri pack-motion`."""
 
 from __future__ import annotations
 
@@ -23,27 +23,29 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     train.add_argument("--precision", default="32-true", help="as Lightning Fabric names it: 32-true, bf16-mixed")
     train.set_defaults(run=run_train)
 
-    packing = subparsers.add_parser("pack-training", help="pack training data into one file")
-    packing.add_argument("--data", type=Path, required=True, help="folder with the data sets")
-    packing.add_argument("--output", type=Path, required=True, help="safetensors file to write")
-    packing.add_argument("--part", choices=["train", "validate"], default="train")
-    packing.add_argument("--heads-per-map", type=int, default=3)
-    packing.add_argument("--seed", type=int, default=0)
-    packing.set_defaults(run=run_packing)
+    motion = subparsers.add_parser("pack-motion", help="pack pairs of volumes with and without motion into one file")
+    motion.add_argument("--source", type=Path, required=True, help="file that pack-training made of the same part")
+    motion.add_argument("--data", type=Path, required=True, help="folder with the data sets it was made from")
+    motion.add_argument("--output", type=Path, required=True, help="safetensors file to write")
+    motion.add_argument("--part", choices=["train", "validate"], default="train")
+    motion.add_argument("--pairs", type=int, default=48)
+    motion.add_argument("--seed", type=int, default=0)
+    motion.set_defaults(run=run_packing_of_motion)
 
 
-def run_packing(arguments: argparse.Namespace) -> int:
-    from ..training.packing import pack
+def run_packing_of_motion(arguments: argparse.Namespace) -> int:
+    from ..training.motion_pairs import pack_motion
 
-    entries = pack(
+    entries = pack_motion(
+        arguments.source,
         arguments.data,
         arguments.output,
         part=arguments.part,
-        heads_per_map=arguments.heads_per_map,
+        pairs=arguments.pairs,
         seed=arguments.seed,
         report=lambda text: sys.stderr.write(text + "\n"),
     )
-    sys.stdout.write(f"{len(entries)} volumes packed\n")
+    sys.stdout.write(f"{len(entries) // 2} pairs packed\n")
     return 0
 
 

@@ -14,7 +14,9 @@ import numpy as np
 
 from ..errors import InputError
 from ..volume_io import read_volume
-from .cache import Entry, prepared, write_cache
+from .attribution import of_shared_data
+from .cache import Entry, box_of, prepared
+from .shrinking import Packed, write_within
 
 SPLIT = {
     "train": {"real": ("patient07", "longitudinal01"), "heads": range(1, 13)},
@@ -25,11 +27,22 @@ CONTRASTS = {"T1": "t1w", "T1W": "t1w", "T2": "t2w", "T2W": "t2w", "FLAIR": "fla
 SIMULATED = ("t1w", "t2w", "flair", "t1w-contrast-enhanced", "random")
 STRIPPED_SHARE = 0.4
 
-Packed = tuple[Entry, np.ndarray]
+
+def is_shared_data(data: Path) -> bool:
+    """True for the folder of the project's own sets, whose split is fixed; anything else is a user's data."""
+    return any((data / name).is_dir() for name in ("ms_cross_sectional", "ms_longitudinal", "label_maps"))
 
 
 def pack(
-    data: Path, output: Path, *, part: str, heads_per_map: int, seed: int, report: Callable[[str], None]
+    data: Path,
+    output: Path,
+    *,
+    part: str,
+    heads_per_map: int,
+    seed: int,
+    report: Callable[[str], None],
+    megabytes: float | None = None,
+    labels: bool = False,
 ) -> list[Entry]:
     """Write the cache of one part of the split.
 
@@ -40,6 +53,8 @@ def pack(
         heads_per_map: simulated volumes made from each label map.
         seed: seed of the simulation.
         report: told of every volume as it is packed.
+        megabytes: largest size of the file [10^6 bytes], see `shrinking.py`; None for any.
+        labels: also pack the label maps, from which trainers simulate heads of their own.
     """
     if part not in ("train", "validate"):
         raise InputError(f"Part '{part}' cannot be packed for training; choose 'train' or 'validate'.")
@@ -49,12 +64,25 @@ def pack(
         report(f"{entry.subject} {entry.contrast}{' stripped' if entry.stripped else ''} {volumes[-1][1].shape}")
     if not volumes:
         raise InputError(f"No training data was found in '{data.name}'.")
-    write_cache(output, volumes)
+    maps = list(label_maps(data, part)) if labels else []
+    statements = of_shared_data(entry.subject for entry, _ in [*volumes, *maps])
+    report(write_within(output, volumes, maps, megabytes=megabytes, seed=seed, data=statements))
     return [entry for entry, _ in volumes]
 
 
-def real_volumes(data: Path, part: str) -> Iterator[Packed]:
-    """Acquired volumes of the part's subjects."""
+def label_maps(data: Path, part: str) -> Iterator[Packed]:
+    """The part's label maps, cropped to what is labeled."""
+    for number in SPLIT[part]["heads"]:
+        path = data / "label_maps" / f"head_{number:02d}.nii.gz"
+        if path.is_file():
+            volume = read_volume(path)
+            spacing = [round(s, 4) for s in volume.spacing[::-1]]
+            entry = Entry(f"head_{number:02d}", "labels", "real", stripped=False, extra={"spacing_kji": spacing})
+            yield entry, volume.voxels.astype(np.int32)[box_of(volume.voxels > 0)]
+
+
+def real_paths(data: Path, part: str) -> Iterator[tuple[Entry, Path]]:
+    """Files of the part's subjects, in the order in which they are packed."""
     for subject in SPLIT[part]["real"]:
         number = subject[-2:]
         longitudinal = subject.startswith("longitudinal")
@@ -62,8 +90,13 @@ def real_volumes(data: Path, part: str) -> Iterator[Packed]:
         for path in sorted(folder.glob("*.nii.gz")):
             name = re.sub(r"^study\d_", "", path.name.removesuffix(".nii.gz"))
             if name in CONTRASTS:
-                entry = Entry(subject, CONTRASTS[name], "real", stripped=not longitudinal)
-                yield entry, np.maximum(read_volume(path).voxels, 0)
+                yield Entry(subject, CONTRASTS[name], "real", stripped=not longitudinal), path
+
+
+def real_volumes(data: Path, part: str) -> Iterator[Packed]:
+    """Acquired volumes of the part's subjects."""
+    for entry, path in real_paths(data, part):
+        yield entry, np.maximum(read_volume(path).voxels, 0)
 
 
 def simulated_volumes(data: Path, part: str, heads_per_map: int, seed: int) -> Iterator[Packed]:

@@ -123,9 +123,7 @@ class PatchSampler:
     def _high(self, record: PatchRecord) -> np.ndarray:
         size = 2 * (self.config.size + MARGIN)
         inputs = size if record.zoom == 1.0 else zoom_inputs(size, record.zoom)
-        shape = self.cache.shape(record.volume)
-        start = tuple(round(c * n - inputs / 2) for c, n in zip(record.center, shape))
-        patch = self.cache.block(record.volume, start, inputs)
+        patch = self.cache.block(record.volume, self.cache.start_of(record.volume, record.center, inputs), inputs)
         if record.zoom != 1.0:
             patch = np.maximum(resample(patch, (zoom_matrix(size, record.zoom),) * 3), 0)
         patch = np.flip(patch.transpose(record.axes), [a for a in range(3) if record.flips[a]])

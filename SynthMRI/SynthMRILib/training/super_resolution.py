@@ -110,7 +110,8 @@ class ValidationSet:
 
     def _block(self, cache: Cache, index: int, rng: np.random.Generator) -> np.ndarray:
         middle = np.array(cache.shape(index)) / 2 + rng.uniform(-0.15, 0.15, 3) * cache.shape(index)
-        return cache.block(index, tuple(int(m) - self.size // 2 for m in middle), self.size)
+        start = cache.inside(index, tuple(int(m) - self.size // 2 for m in middle), self.size)
+        return cache.block(index, start, self.size)
 
     def _error(self, high: np.ndarray, estimate: np.ndarray) -> float:
         inner = (slice(self.BORDER, -self.BORDER),) * 3
