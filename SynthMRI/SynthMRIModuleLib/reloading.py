@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-LIBRARIES = ("SynthMRILib", "SynthMRIModuleLib")
+LIBRARIES = ("SynthMRILib", "SynthMRIModuleLib", "SynthMRIReaderStudyLib")
 
 
 def forget_libraries() -> None:

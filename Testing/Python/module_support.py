@@ -15,6 +15,7 @@ from SynthMRILib.volume import Grid
 ROOT = Path(__file__).resolve().parents[2]
 SUPER_RESOLUTION = ROOT / "SynthMRI" / "SynthMRI.py"
 UNCERTAINTY = ROOT / "SynthMRIUncertainty" / "SynthMRIUncertainty.py"
+READER_STUDY = ROOT / "SynthMRIReaderStudy" / "SynthMRIReaderStudy.py"
 BSPLINE = {"method": "bspline"}
 
 #: Grids as scanners give them: name -> keyword arguments of `placed_grid`.

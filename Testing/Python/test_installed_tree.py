@@ -42,13 +42,14 @@ sys.path[:0] = [testing]
 from SlicerDesktop.desktop import install
 desktop = install()
 import slicer
-for name in ("SynthMRI", "SynthMRIUncertainty"):
+for name in ("SynthMRI", "SynthMRIUncertainty", "SynthMRIReaderStudy"):
     desktop.load_module(tree / f"{name}.py")
     panel = desktop.open_module(name)
     assert Path(panel.resourcePath(f"UI/{name}.ui")).is_relative_to(tree)
     desktop.leave_module(name)
-import SynthMRIModuleLib, SynthMRILib
-assert all(Path(m.__file__).is_relative_to(tree) for m in (SynthMRIModuleLib, SynthMRILib))
+import SynthMRIModuleLib, SynthMRIReaderStudyLib, SynthMRILib
+libraries = (SynthMRIModuleLib, SynthMRIReaderStudyLib, SynthMRILib)
+assert all(Path(m.__file__).is_relative_to(tree) for m in libraries)
 from SynthMRIModuleLib.dependencies import read_requirements
 assert read_requirements()
 desktop.reset()

@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import ClassVar
 
 import pytest
-from module_support import ROOT
+from module_support import READER_STUDY, ROOT, SUPER_RESOLUTION, UNCERTAINTY
 from SynthMRILib.errors import ResourceError
 
-MODULE_FILES = [ROOT / "SynthMRI" / "SynthMRI.py", ROOT / "SynthMRIUncertainty" / "SynthMRIUncertainty.py"]
-LIBRARY_FILES = sorted((ROOT / "SynthMRI" / "SynthMRIModuleLib").glob("*.py"))
+MODULE_FILES = [SUPER_RESOLUTION, UNCERTAINTY, READER_STUDY]
+LIBRARY_FILES = sorted([*ROOT.glob("SynthMRI/SynthMRIModuleLib/*.py"), *READER_STUDY.parent.glob("*Lib/*.py")])
 IN_SLICER = {"slicer", "vtk", "qt", "ctk", "numpy"}
 
 

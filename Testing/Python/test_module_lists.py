@@ -19,8 +19,10 @@ CONTROLS = {
     "QCheckBox",
     "QPushButton",
     "QPlainTextEdit",
+    "QLineEdit",
     "QListWidget",
     "QTextBrowser",
+    "ctkPathLineEdit",
     "ctkSliderWidget",
     "qMRMLNodeComboBox",
 }
@@ -36,7 +38,7 @@ def value_of(widget: ET.Element, name: str) -> str:
 
 
 def test_there_are_modules():
-    assert {"SynthMRI", "SynthMRIUncertainty"} <= set(MODULES)
+    assert {"SynthMRI", "SynthMRIUncertainty", "SynthMRIReaderStudy"} <= set(MODULES)
 
 
 @pytest.mark.parametrize("name", MODULES)

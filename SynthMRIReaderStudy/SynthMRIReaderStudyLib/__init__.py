@@ -1,0 +1,1 @@
+"""Parts of the reader study module: the case on the screen, the questions about it, and the study around them."""
