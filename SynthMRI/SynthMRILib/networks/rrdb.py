@@ -23,6 +23,15 @@ def convolution(inputs: int, outputs: int) -> nn.Conv3d:
     return nn.Conv3d(inputs, outputs, 3, padding=1)
 
 
+def channels_last(x: Tensor) -> Tensor:
+    """`x` with its channels innermost in memory.
+
+    A convolution of a single channel gives them outermost, and every later layer would copy what it reads: a quarter
+    of the time of the whole network on a CPU.
+    """
+    return x.contiguous(memory_format=torch.channels_last_3d)
+
+
 def draw_channel_mask(x: Tensor, features: int, dropout: float, generator: torch.Generator | None) -> Tensor:
     """Channel factors (n, features, 1, 1, 1) for a batch like `x`: 0 for dropped, 1 / (1 - dropout) for kept."""
     keep = 1.0 - dropout
@@ -126,7 +135,7 @@ class RRDBNet(nn.Module):
 
     def forward_features(self, x: Tensor) -> Tensor:
         """The deterministic part, shared by all Monte-Carlo passes: (n, features, k, j, i)."""
-        entry = self.entry(x)
+        entry = channels_last(self.entry(x))
         return functional.leaky_relu(self.head(entry + self.trunk_end(self.trunk(entry))), SLOPE, inplace=True)
 
     def draw_mask(self, x: Tensor, generator: torch.Generator | None = None) -> Tensor:

@@ -15,7 +15,7 @@ import torch
 import torch.nn.functional as functional
 from torch import Tensor, nn
 
-from .rrdb import MAXIMUM_LOG_VARIANCE, MINIMUM_LOG_VARIANCE, SLOPE, convolution, draw_channel_mask
+from .rrdb import MAXIMUM_LOG_VARIANCE, MINIMUM_LOG_VARIANCE, SLOPE, channels_last, convolution, draw_channel_mask
 
 
 class ResidualUnit(nn.Module):
@@ -93,7 +93,7 @@ class ResidualUNet(nn.Module):
     def forward_features(self, x: Tensor) -> Tensor:
         """The deterministic part, shared by all Monte-Carlo passes: (n, features, k, j, i)."""
         shape = x.shape[2:]
-        y = self.entry(padded(x, self.stride))
+        y = channels_last(self.entry(padded(x, self.stride)))
         skips = []
         for unit, down in zip(self.down_units, self.down):
             y = unit(y)
