@@ -5,74 +5,200 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from dataclasses import asdict, fields
 from pathlib import Path
+from typing import Any
 
 from ..errors import InputError
 from ..tasks import get_task
+from ..tasks.base import NetworkTask, Parameters, TaskResult
+from ..tasks.uncertainty import network_task, network_task_names
+from ..volume import Volume
 from ..volume_io import read_volume, write_volume
 from .common import ConsoleProgress, add_run_options, chosen_bundle, print_json, run_parameters, warn
 
-FILES = {"output": "mean", "epistemic": "epistemic", "aleatoric": "aleatoric", "total": "total"}
-TASKS = ("super-resolution",)
+#: File name by output role; the others are named as their role.
+FILES = {"output": "mean"}
+#: Parameters that every task has or that choose something else than a network.
+NOT_OPTIONS = {f.name for f in fields(Parameters)} | {"method"}
 
 
 def add_parser(subparsers: argparse._SubParsersAction) -> None:
     parser = subparsers.add_parser("uncertainty", help="how far to trust each voxel of a result")
-    parser.add_argument("task", choices=TASKS)
-    parser.add_argument("input", type=Path, metavar="IN", help="NIfTI, NRRD or MHA file, or DICOM folder")
-    parser.add_argument("--samples", type=int, default=20, help="stochastic passes")
-    parser.add_argument("--output", type=Path, required=True, help="folder for the maps and findings.json")
+    tasks = parser.add_subparsers(dest="task", required=True, metavar="TASK")
+    for name in network_task_names():
+        _add_task(tasks, network_task(name))
+    _add_calibrate(subparsers)
+
+
+def _add_task(tasks: argparse._SubParsersAction, task: NetworkTask) -> None:
+    parser = tasks.add_parser(task.name, help=task.title)
+    for role in task.roles:
+        if len(task.roles) == 1:
+            parser.add_argument(role.name, type=Path, metavar="IN", help="NIfTI, NRRD or MHA file, or DICOM folder")
+        else:
+            parser.add_argument(f"--{role.name}", type=Path, metavar="FILE", required=role.required, help=role.expects)
+    for name, default in own_parameters(task).items():
+        option = f"--{name.replace('_', '-')}"
+        if isinstance(default, bool):
+            parser.add_argument(option, dest=name, action=argparse.BooleanOptionalAction, default=default)
+        else:
+            parser.add_argument(option, dest=name, type=type(default), default=default, help=f"default {default}")
+    parser.add_argument("--samples", type=int, default=20, help="most stochastic passes")
+    parser.add_argument("--tolerance", type=float, default=0.0, help="end early below this relative standard error")
+    parser.add_argument("--augmentations", type=int, default=0, help="passes of test-time augmentation, 0 for none")
+    parser.add_argument("--segmentation", type=Path, metavar="FILE", help="label map that says what lies where")
+    parser.add_argument("--lesions", type=Path, metavar="FILE", help="segmentation of lesions to judge one by one")
+    parser.add_argument("--points", type=Path, metavar="FILE", help="Slicer markups or a table of R,A,S to judge")
+    parser.add_argument("--blend", action="store_true", help="also write a blend that fades to the acquired volume")
+    parser.add_argument("--output", type=Path, required=True, metavar="FOLDER", help="maps, findings.json, a page")
     add_run_options(parser)
     parser.set_defaults(run=run_uncertainty)
 
-    calibrate = subparsers.add_parser("calibrate", help="fit a bundle's intervals to volumes it was not trained on")
-    calibrate.add_argument("task", choices=TASKS)
-    calibrate.add_argument("--bundle", required=True, help="name or folder of the bundle")
-    calibrate.add_argument("--reference", type=Path, action="append", default=[], help="high-resolution volume")
-    calibrate.add_argument("--cache", type=Path, help="packed cache of high-resolution volumes")
-    calibrate.add_argument("--samples", type=int, default=20, help="stochastic passes")
-    calibrate.add_argument("--output", type=Path, required=True, help="folder of the calibrated copy of the bundle")
-    calibrate.set_defaults(run=run_calibrate)
+
+def own_parameters(task: NetworkTask) -> dict[str, Any]:
+    """Defaults of the parameters that only this task has and that fit on a command line, by name."""
+    values = task.parameters_class().as_dict()
+    return {n: v for n, v in values.items() if n not in NOT_OPTIONS and isinstance(v, bool | int | float | str)}
+
+
+def _add_calibrate(subparsers: argparse._SubParsersAction) -> None:
+    parser = subparsers.add_parser("calibrate", help="fit a bundle's intervals to volumes it was not trained on")
+    parser.add_argument("task", choices=network_task_names())
+    parser.add_argument("--bundle", required=True, help="name or folder of the bundle")
+    parser.add_argument(
+        "--reference", type=Path, action="append", default=[], help="super-resolution: a high-resolution volume"
+    )
+    parser.add_argument("--cache", type=Path, help="super-resolution: packed cache of high-resolution volumes")
+    parser.add_argument("--cases", type=Path, metavar="JSON", help="any task: list of inputs and references")
+    parser.add_argument("--samples", type=int, default=20, help="stochastic passes")
+    parser.add_argument("--output", type=Path, required=True, help="folder of the calibrated copy of the bundle")
+    parser.set_defaults(run=run_calibrate)
 
 
 def run_uncertainty(arguments: argparse.Namespace) -> int:
     folder: Path = arguments.output
     if folder.exists() and any(folder.iterdir()) and not arguments.overwrite:
         raise InputError(f"The folder '{folder.name}' is not empty. Choose another one or add --overwrite.")
-    task = get_task("uncertainty")
-    parameters = task.parameters_class.from_dict({**run_parameters(arguments), "samples": arguments.samples})
-    inputs = {"input": read_volume(arguments.input)}
+    judged, task = network_task(arguments.task), get_task("uncertainty")
+    files = {role.name: getattr(arguments, role.name) for role in judged.roles if getattr(arguments, role.name)}
+    inputs = {role: read_volume(path) for role, path in files.items()}
+    if not inputs:
+        raise InputError(f"No input is given. Inputs of {judged.name}: {', '.join(r.name for r in judged.roles)}.")
+    given = reader_material(arguments)
+    parameters = task.parameters_class.from_dict(
+        {
+            **run_parameters(arguments),
+            "task": judged.name,
+            "options": {name: getattr(arguments, name) for name in own_parameters(judged)},
+            **{name: getattr(arguments, name) for name in ("samples", "tolerance", "augmentations")},
+            "consistency": True,
+        }
+    )
     bundle = chosen_bundle(arguments)
     warn(task.check(inputs, bundle, parameters))
     result = task.run(inputs, bundle, parameters, ConsoleProgress())
-    from ..uncertainty.findings import findings_record
-
-    folder.mkdir(parents=True, exist_ok=True)
-    for role, name in FILES.items():
-        path = folder / f"{name}.nii.gz"
-        write_volume(result.outputs[role], path, overwrite=arguments.overwrite, provenance=result.provenance)
-    record = findings_record(result.outputs, result.provenance)
-    (folder / "findings.json").write_text(json.dumps(record, indent=2), encoding="utf-8")
+    record = make_record(result, given)
+    write_folder(folder, result, record, inputs=inputs, blend=arguments.blend, overwrite=arguments.overwrite)
     if arguments.json:
         print_json(record)
     else:
-        sys.stdout.write(f"{folder}: {record['summary']}\n")
+        sys.stdout.write(f"{folder}: {record['summary']} {record['confidence']}\n")
         sys.stdout.write("Synthetic volume. Research use only, not for diagnosis.\n")
     return 0
 
 
+def reader_material(arguments: argparse.Namespace) -> dict[str, Any]:
+    """What a reader gave beside the inputs, read before any work: "segmentation", "lesions", "points"."""
+    from ..uncertainty.points import read_points
+
+    given: dict[str, Any] = {
+        name: read_volume(getattr(arguments, name))
+        for name in ("segmentation", "lesions")
+        if getattr(arguments, name) is not None
+    }
+    if arguments.points is not None:
+        given["points"] = read_points(arguments.points)
+    return given
+
+
+def make_record(result: TaskResult, given: dict[str, Any]) -> dict[str, Any]:
+    """What findings.json holds."""
+    from ..uncertainty.findings import findings_record
+    from ..uncertainty.lesions import RANK_RULE, lesion_uncertainty, point_uncertainty
+
+    residual = result.outputs.get("consistency")
+    record = findings_record(
+        result.outputs,
+        result.provenance,
+        segmentation=given.get("segmentation"),
+        residual=None if residual is None else residual.voxels,
+    )
+    image, total = result.outputs["output"], result.outputs["total"]
+    entries = lesion_uncertainty(total, image, given["lesions"]) if "lesions" in given else []
+    entries += point_uncertainty(total, image, given["points"]) if "points" in given else []
+    record["lesions"] = [{**asdict(entry), "sentence": entry.sentence()} for entry in entries]
+    record["lesion_rule"] = RANK_RULE
+    return record
+
+
+def write_folder(
+    folder: Path,
+    result: TaskResult,
+    record: dict[str, Any],
+    *,
+    inputs: dict[str, Volume],
+    blend: bool,
+    overwrite: bool,
+) -> None:
+    """Write maps, findings.json and the page."""
+    outputs = dict(result.outputs)
+    acquired = next(iter(inputs.values()))
+    if blend:
+        outputs["blend"] = blended(result, acquired)
+    folder.mkdir(parents=True, exist_ok=True)
+    for role, volume in outputs.items():
+        path = folder / f"{FILES.get(role, role)}.nii.gz"
+        write_volume(volume, path, overwrite=overwrite, provenance=result.provenance)
+    (folder / "findings.json").write_text(json.dumps(record, indent=2), encoding="utf-8")
+    try:
+        from ..uncertainty.page import write_page
+
+        write_page(folder / "index.html", record, acquired=acquired, result=outputs["output"], total=outputs["total"])
+    except InputError as error:
+        sys.stderr.write(f"synthmri: warning: no page was written. {error}\n")
+
+
+def blended(result: TaskResult, acquired: Volume) -> Volume:
+    """The uncertainty-gated blend. Raises InputError when there is no acquired volume of the same contrast."""
+    from ..uncertainty.blending import gated_blend
+
+    if not result.provenance["same_contrast"]:
+        raise InputError("The result has another contrast than its inputs, so there is nothing to blend it with.")
+    return gated_blend(result.outputs["output"], acquired, result.outputs["total"])
+
+
 def run_calibrate(arguments: argparse.Namespace) -> int:
     from ..bundles import load_bundle
-    from ..uncertainty.fitting import calibrate_bundle, references_from
+    from ..uncertainty.calibration_cases import cached, degraded_files, listed
+    from ..uncertainty.fitting import calibrate_bundle
 
-    references = references_from(arguments.reference, arguments.cache)
-    if not references:
-        raise InputError("Nothing to calibrate with: name volumes with --reference, or a packed cache with --cache.")
+    simple = [*degraded_files(arguments.reference), *(cached(arguments.cache) if arguments.cache else [])]
+    if simple and arguments.task != "super-resolution":
+        raise InputError(
+            f"--reference and --cache are for super-resolution; name the cases of {arguments.task} with --cases."
+        )
+    cases = [*simple, *(listed(arguments.cases) if arguments.cases else [])]
+    if not cases:
+        raise InputError("Nothing to calibrate with: name volumes with --reference, --cache or --cases.")
     if arguments.output.exists():
         raise InputError(f"The folder '{arguments.output.name}' exists already. Choose another name.")
+    bundle = load_bundle(arguments.bundle)
+    if bundle.task != arguments.task:
+        raise InputError(f"Bundle '{bundle.name}' is made for {bundle.task}, not for {arguments.task}.")
     calibration = calibrate_bundle(
-        load_bundle(arguments.bundle),
-        references,
+        bundle,
+        cases,
         samples=arguments.samples,
         output=arguments.output,
         report=lambda text: sys.stderr.write(text + "\n"),

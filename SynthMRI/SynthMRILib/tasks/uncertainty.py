@@ -17,6 +17,10 @@ from ..findings import Finding, raise_on_error
 from ..progress import Progress, part_of
 from ..provenance import make_provenance
 from ..uncertainty.calibration import Calibration
+from ..uncertainty.findings import whole_volume_numbers
+from ..uncertainty.gate import judge
+from ..uncertainty.quality import quality_flag
+from ..uncertainty.residual import Consistency, consistency, spread_over
 from ..volume import Volume
 from .base import InputRole, NetworkInput, NetworkTask, Parameters, TaskResult
 from .super_resolution import TASK as SUPER_RESOLUTION
@@ -98,6 +102,13 @@ class Uncertainty:
             role: task.finish(prepared, voxels, options, spread=role != "output") for role, voxels in maps.items()
         }
         facts["calibration"] = calibration_facts(calibration)
+        residual = residual_of(outputs["output"], prepared)
+        if parameters.consistency and residual:
+            size = spread_over(residual.residual, outputs["output"].grid)
+            outputs["consistency"] = outputs["output"].with_voxels(size)
+        facts |= judgement(inputs, outputs, residual, calibration)
+        facts["same_contrast"] = prepared.same_contrast
+        facts["missing_inputs"] = [role.name for role in task.roles if role.name not in inputs]
         provenance = make_provenance(
             task=self.name,
             inputs=inputs,
@@ -106,6 +117,39 @@ class Uncertainty:
             **{**prepared.facts, **facts},
         )
         return TaskResult(outputs, provenance, {**facts, **stopwatch.facts()})
+
+
+def residual_of(output: Volume, prepared: NetworkInput) -> Consistency | None:
+    """What the result says about the acquired voxels that they do not say; None where contrasts or axes differ."""
+    if not prepared.same_contrast:
+        return None
+    try:
+        return consistency(output, prepared.volume)
+    except InputError:
+        return None
+
+
+def judgement(
+    inputs: dict[str, Volume],
+    outputs: dict[str, Volume],
+    residual: Consistency | None,
+    calibration: Calibration | None,
+) -> dict[str, Any]:
+    """Gate, residual and quality flag of a run, JSON types only."""
+    gate = judge(inputs, calibration.gate if calibration else None)
+    whole = whole_volume_numbers(outputs["total"], outputs["output"])
+    numbers = {
+        "percentile_95_total_percent": 100 * whole["percentile_95_total"] / (whole["unit"] or 1.0),
+        "high_uncertainty_percent": whole["high_uncertainty_percent"],
+    }
+    if residual:
+        numbers |= residual.as_dict()
+    quality = quality_flag(numbers, calibration.quality if calibration else None, gate)
+    return {
+        "gate": gate.as_dict(),
+        "consistency": residual.as_dict() if residual else None,
+        "quality": {**quality.as_dict(), "sentence": quality.sentence()},
+    }
 
 
 def network_task(name: str) -> NetworkTask:

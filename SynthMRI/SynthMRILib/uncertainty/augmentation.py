@@ -18,7 +18,8 @@ import numpy as np
 from scipy import ndimage
 from scipy.spatial.transform import Rotation
 
-from .measures import noise_level
+from ..denoising.noise_level import estimate_noise
+from ..intensity import reference_intensity
 
 if TYPE_CHECKING:
     from ..bundles import Bundle
@@ -169,7 +170,8 @@ def augmented_spread(
     from ..inference import runner
     from ..progress import part_of
 
-    noise = noise_level(prepared.voxels.reshape(-1, *prepared.voxels.shape[-3:])[0])
+    first = np.maximum(prepared.voxels.reshape(-1, *prepared.voxels.shape[-3:])[0], 0)
+    noise = estimate_noise(first, spacing=prepared.volume.spacing).median * reference_intensity(first)
     spreads = {family: Spread() for family in FAMILIES}
     for number in range(passes):
         record = draw(number, seed=parameters.seed, noise=noise)

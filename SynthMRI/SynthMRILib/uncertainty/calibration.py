@@ -37,6 +37,16 @@ class Calibration:
         """Factor from the raw total to the calibrated standard deviation."""
         return self.multipliers[68]
 
+    @property
+    def gate(self) -> dict[str, Any] | None:
+        """By input role, the ranges of `gate.reference_ranges` over the calibration volumes; None in old bundles."""
+        return self.facts.get("gate")
+
+    @property
+    def quality(self) -> dict[str, list[float]] | None:
+        """Numbers of the calibration volumes by name of `quality.NUMBERS`; None in old bundles."""
+        return self.facts.get("quality")
+
     def relative(self) -> dict[str, float]:
         """Multipliers for the calibrated total."""
         return {str(level): self.multipliers[level] / self.scale for level in LEVELS}
@@ -69,6 +79,26 @@ def coverage(error: np.ndarray, total: np.ndarray, multipliers: dict[int, float]
 def rank_correlation(error: np.ndarray, total: np.ndarray) -> float:
     """Spearman's correlation between absolute error and predicted deviation."""
     return float(stats.spearmanr(np.abs(error).ravel(), total.ravel()).statistic)
+
+
+def area_under_roc(positive: np.ndarray, score: np.ndarray) -> float | None:
+    """Probability that a positive voxel scores above another one (ties count half); None without both kinds."""
+    positive, score = positive.ravel().astype(bool), score.ravel()
+    hits, others = int(positive.sum()), int((~positive).sum())
+    if not hits or not others:
+        return None
+    ranks = stats.rankdata(score)
+    return float((ranks[positive].sum() - hits * (hits + 1) / 2) / (hits * others))
+
+
+def average_precision(positive: np.ndarray, score: np.ndarray) -> float | None:
+    """Area under the precision-recall curve as the mean precision at each positive voxel; None without any."""
+    positive = positive.ravel().astype(bool)
+    if not positive.any():
+        return None
+    ordered = positive[np.argsort(-score.ravel(), kind="stable")]
+    precision = np.cumsum(ordered) / np.arange(1, ordered.size + 1)
+    return float(precision[ordered].mean())
 
 
 def sparsification_area(error: np.ndarray, total: np.ndarray) -> float:

@@ -5,6 +5,7 @@ Every sentence is a fixed template filled with numbers that stand beside it.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -12,12 +13,21 @@ import numpy as np
 from scipy import ndimage
 
 from ..intensity import reference_intensity
-from ..volume import Volume
+from ..volume import Grid, Volume
+from .places import place_of
 
 #: A voxel is highly uncertain when its total exceeds this share of the volume's reference intensity.
 HIGH_SHARE = 0.05
 SMALLEST_MM3 = 8.0
 SIGNAL_SHARE = 0.02
+MIDLINE_MM = 2.0
+#: A cluster lies at the border when its peak is within so many voxels of it.
+BORDER_VOXELS = 3
+#: A cluster lies at strong edges when its mean gradient is above this percentile of the voxels with signal.
+EDGE_PERCENTILE = 90
+#: A cluster departs from the acquired volume when its mean residual is so many times the median where there is signal.
+RESIDUAL_FACTOR = 3.0
+HIGH_RULE = f"total above {HIGH_SHARE:.0%} of the 99.5th percentile of the non-zero voxels"
 
 
 @dataclass(frozen=True)
@@ -31,6 +41,9 @@ class Cluster:
         position_ras: RAS position of the peak [mm].
         voxel_ijk: voxel index of the peak.
         side: "right", "left" or "midline" (within 2 mm of the RAS origin's plane).
+        slice: where to look, e.g. "axial slice 38 of 182", counted from 1 along the grid.
+        place: what a segmentation says is there, with the share of the cluster in it; empty without one.
+        hints: what was measured there that may explain it, a sentence each.
     """
 
     volume_mm3: float
@@ -39,61 +52,172 @@ class Cluster:
     position_ras: tuple[float, float, float]
     voxel_ijk: tuple[int, int, int]
     side: str
+    slice: str = ""
+    place: str = ""
+    hints: tuple[str, ...] = ()
 
     def sentence(self) -> str:
         position = ", ".join(f"{x:.0f}" for x in self.position_ras)
-        return (
-            f"{self.volume_mm3:.0f} mm3 of high uncertainty, {self.side}, around R A S {position} mm; "
-            f"peak standard deviation {self.peak:.3g} ({self.peak_percent:.1f} % of the signal)."
+        where = f"{self.place}, " if self.place else ""
+        look = f", {self.slice}" if self.slice else ""
+        return " ".join(
+            [
+                f"{self.volume_mm3:.0f} mm3 of high uncertainty, {where}{self.side}, around R A S {position} mm{look}; "
+                f"peak standard deviation {self.peak:.3g} ({self.peak_percent:.1f} % of the signal).",
+                *self.hints,
+            ]
         )
 
 
-def find_clusters(total: Volume, image: Volume, *, most: int = 10) -> list[Cluster]:
+def find_clusters(
+    total: Volume,
+    image: Volume,
+    *,
+    most: int = 10,
+    segmentation: Volume | None = None,
+    names: Mapping[int, str] | None = None,
+    residual: np.ndarray | None = None,
+) -> list[Cluster]:
     """The largest clusters of high total uncertainty, largest first.
 
     Args:
         total: standard deviations in the units of `image`.
         image: the volume they belong to.
         most: clusters wanted.
+        segmentation: labels of what is where, on any grid; names: of its labels (see `places`).
+        residual: |residual| against the acquired volume on the grid of `image`, in its units.
     """
     unit = reference_intensity(image.voxels)
     labels, count = ndimage.label(total.voxels > HIGH_SHARE * unit, np.ones((3, 3, 3)))
     sizes = np.bincount(labels.ravel(), minlength=count + 1)[1:] * np.prod(total.spacing)
-    order = [n for n in np.argsort(-sizes) if sizes[n] >= SMALLEST_MM3][:most]
+    order = [n for n in np.argsort(-sizes, kind="stable") if sizes[n] >= SMALLEST_MM3][:most]
+    if not order:
+        return []
     boxes = ndimage.find_objects(labels)
-    return [_describe(total, labels, boxes[n], n + 1, sizes[n], unit) for n in order]
+    hints = Hints(image, residual)
+    found = []
+    for n in order:
+        inside = labels[boxes[n]] == n + 1
+        index = np.argwhere(inside) + [s.start for s in boxes[n]]
+        place = "" if segmentation is None else place_of(segmentation, total.grid.index_to_ras(index[:, ::-1]), names)
+        found.append(_describe(total, index, float(sizes[n]), unit, place, hints))
+    return found
 
 
-def _describe(total: Volume, labels: np.ndarray, box: tuple, label: int, size: float, unit: float) -> Cluster:
-    inside = np.where(labels[box] == label, total.voxels[box], -1)
-    peak = np.array(np.unravel_index(inside.argmax(), inside.shape)) + [s.start for s in box]
-    ijk = tuple(int(x) for x in peak[::-1])
+def _describe(total: Volume, index: np.ndarray, size: float, unit: float, place: str, hints: Hints) -> Cluster:
+    values = total.voxels[tuple(index.T)]
+    ijk = tuple(int(x) for x in index[values.argmax()][::-1])
     ras = tuple(float(x) for x in total.grid.index_to_ras(np.array(ijk)))
-    side = "midline" if abs(ras[0]) < 2 else "right" if ras[0] > 0 else "left"
-    value = float(inside.max())
-    return Cluster(float(size), value, 100 * value / unit, ras, ijk, side)
+    value = float(values.max())
+    return Cluster(
+        volume_mm3=size,
+        peak=value,
+        peak_percent=100 * value / unit,
+        position_ras=ras,
+        voxel_ijk=ijk,
+        side=side_of(ras),
+        slice=slice_of(total.grid, ijk),
+        place=place,
+        hints=hints.of(index, ijk),
+    )
 
 
-def findings_record(outputs: dict[str, Volume], provenance: dict[str, Any]) -> dict[str, Any]:
-    """What `findings.json` holds: whole-volume numbers, clusters, sentences and interval multipliers."""
-    image, total = outputs["output"], outputs["total"]
+def side_of(ras: tuple[float, float, float]) -> str:
+    """Side of the patient, as far as the origin lies in the middle of the head."""
+    return "midline" if abs(ras[0]) < MIDLINE_MM else "right" if ras[0] > 0 else "left"
+
+
+def slice_of(grid: Grid, ijk: tuple[int, int, int]) -> str:
+    """The slice of the grid most nearly axial that holds a voxel, counted from 1."""
+    axis = int(np.abs(grid.directions[2]).argmax())
+    return f"axial slice {ijk[axis] + 1} of {grid.size[axis]}"
+
+
+class Hints:
+    """What can be measured at a cluster that may explain it; nothing is guessed.
+
+    Args:
+        image: the result.
+        residual: |residual| against the acquired volume on its grid, or None.
+    """
+
+    def __init__(self, image: Volume, residual: np.ndarray | None) -> None:
+        signal = image.voxels > SIGNAL_SHARE * reference_intensity(image.voxels)
+        self._unit = reference_intensity(image.voxels)
+        self._gradient = ndimage.gaussian_gradient_magnitude(image.voxels, 1.0)
+        self._strong = float(np.percentile(self._gradient[signal], EDGE_PERCENTILE)) if signal.any() else np.inf
+        self._residual = residual
+        self._usual = float(np.median(residual[signal])) if residual is not None and signal.any() else 0.0
+
+    def of(self, index: np.ndarray, ijk: tuple[int, int, int]) -> tuple[str, ...]:
+        """Sentences about a cluster: its voxels (n, 3) in (k, j, i), its peak in (i, j, k)."""
+        at, hints = tuple(index.T), []
+        size = np.array(self._gradient.shape[::-1])
+        if min(np.minimum(ijk, size - 1 - np.array(ijk))) < BORDER_VOXELS:
+            hints.append(f"It lies within {BORDER_VOXELS} voxels of the border of the field of view.")
+        if self._gradient[at].mean() > self._strong:
+            hints.append(f"It lies at edges stronger than {EDGE_PERCENTILE} % of the volume.")
+        if self._residual is not None and self._residual[at].mean() > RESIDUAL_FACTOR * self._usual > 0:
+            percent = 100 * self._residual[at].mean() / self._unit
+            hints.append(f"There the result departs from the acquired volume by {percent:.1f} % of the signal.")
+        return tuple(hints)
+
+
+def whole_volume_numbers(total: Volume, image: Volume) -> dict[str, float]:
+    """Median and 95th percentile of the total where there is signal, and the share of high uncertainty."""
     unit = reference_intensity(image.voxels)
     values = total.voxels[image.voxels > SIGNAL_SHARE * unit]
-    clusters = find_clusters(total, image)
-    high = float(100 * np.mean(values > HIGH_SHARE * unit)) if values.size else 0.0
+    if not values.size:
+        return {"median_total": 0.0, "percentile_95_total": 0.0, "high_uncertainty_percent": 0.0, "unit": unit}
+    return {
+        "median_total": float(np.median(values)),
+        "percentile_95_total": float(np.percentile(values, 95)),
+        "high_uncertainty_percent": float(100 * np.mean(values > HIGH_SHARE * unit)),
+        "unit": unit,
+    }
+
+
+def findings_record(
+    outputs: dict[str, Volume],
+    provenance: dict[str, Any],
+    *,
+    segmentation: Volume | None = None,
+    names: Mapping[int, str] | None = None,
+    residual: np.ndarray | None = None,
+) -> dict[str, Any]:
+    """What `findings.json` holds: whole-volume numbers, clusters, sentences and interval multipliers."""
+    image, total = outputs["output"], outputs["total"]
+    numbers = whole_volume_numbers(total, image)
+    calibrated = provenance["calibration"] is not None
+    high = numbers["high_uncertainty_percent"]
+    clusters = find_clusters(total, image, segmentation=segmentation, names=names, residual=residual)
     return {
         "intended_use": provenance["intended_use"],
-        "calibrated": provenance["calibration"] is not None,
+        "calibrated": calibrated,
         "interval_multipliers": (provenance["calibration"] or {}).get("interval_multipliers"),
-        "reference_intensity": unit,
-        "median_total": float(np.median(values)) if values.size else 0.0,
-        "percentile_95_total": float(np.percentile(values, 95)) if values.size else 0.0,
+        "reference_intensity": numbers["unit"],
+        "median_total": numbers["median_total"],
+        "percentile_95_total": numbers["percentile_95_total"],
         "high_uncertainty_percent_of_signal_voxels": high,
-        "high_uncertainty_rule": f"total above {HIGH_SHARE:.0%} of the 99.5th percentile of the non-zero voxels",
-        "summary": summary(high, calibrated=provenance["calibration"] is not None),
+        "high_uncertainty_rule": HIGH_RULE,
+        "summary": summary(high, calibrated=calibrated),
+        "confidence": provenance["quality"]["sentence"],
+        "quality": provenance["quality"],
+        "gate": provenance["gate"],
+        "consistency": provenance["consistency"],
+        "hints": global_hints(provenance),
         "clusters": [{**asdict(c), "sentence": c.sentence()} for c in clusters],
         "provenance": provenance,
     }
+
+
+def global_hints(provenance: dict[str, Any]) -> list[str]:
+    """Sentences about the whole volume that may explain its uncertainty: what the gate found, what was not given."""
+    hints = list(provenance["gate"]["reasons"])
+    missing = provenance.get("missing_inputs") or []
+    if missing:
+        hints.append(f"Not given, though the task could use it: {', '.join(missing)}.")
+    return hints
 
 
 def summary(high: float, *, calibrated: bool) -> str:

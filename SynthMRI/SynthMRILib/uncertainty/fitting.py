@@ -1,72 +1,84 @@
-"""Fit a bundle's calibration to volumes that it was not trained on."""
+"""Fit a bundle's calibration to volumes that it was not trained on: intervals, ranges of the gate, usual quality."""
 
 from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from ..bundles import METADATA, Bundle, checked
-from ..evaluation.degrade import crop_to_multiple, degrade
+from ..errors import InputError
 from ..evaluation.metrics import quality_mask
+from ..intensity import reference_intensity
 from ..progress import no_progress
 from ..tasks.uncertainty import TASK as UNCERTAINTY
 from ..tasks.uncertainty import UncertaintyParameters
-from ..volume import Grid, Volume
-from ..volume_io import read_volume
-from .calibration import Calibration, coverage, fit_multipliers, rank_correlation, sparsification_area
+from .calibration import (
+    Calibration,
+    area_under_roc,
+    coverage,
+    fit_multipliers,
+    rank_correlation,
+    sparsification_area,
+)
+from .calibration_cases import Case
+from .findings import HIGH_SHARE, SIGNAL_SHARE
+from .gate import reference_ranges
 
 VOXELS_EACH = 200_000
-
-Reference = tuple[str, Callable[[], Volume]]
+#: An error above this share of the reference intensity counts as one when errors are to be told from the rest.
+TOLERANCE_SHARE = 0.05
 
 
 @dataclass(frozen=True)
 class Sample:
-    """Errors and raw totals of voxels of one volume, in units of its reference intensity."""
+    """Errors and raw totals of voxels of one case, in units of the reference intensity of its truth.
+
+    Args:
+        error, total: arrays of one shape.
+        lesion: which of these voxels lie in a lesion; None where none were given.
+        all_totals: raw totals of voxels with signal in the result, for the reference distribution of quality.
+        provenance: of the run: gate, consistency.
+    """
 
     name: str
+    contrast: str
     error: np.ndarray
     total: np.ndarray
+    lesion: np.ndarray | None
+    all_totals: np.ndarray
+    provenance: dict[str, Any] = field(repr=False)
 
 
-def references_from(files: list[Path], cache: Path | None) -> list[Reference]:
-    """Named high-resolution volumes, read when they are needed. Files are named by number, never by path."""
-    references: list[Reference] = [
-        (f"volume {n}", lambda path=path: read_volume(path)) for n, path in enumerate(files, 1)
-    ]
-    if cache is not None:
-        references += _from_cache(cache)
-    return references
+def sample_case(bundle: Bundle, case: Case, *, samples: int, seed: int = 0) -> Sample:
+    """Errors and raw totals of the bundle on one case, inside the quality mask of its truth.
 
-
-def _from_cache(path: Path) -> Iterator[Reference]:
-    from ..training.cache import Cache
-
-    cache = Cache(path)
-    for index, entry in enumerate(cache.entries):
-
-        def volume(index: int = index) -> Volume:
-            voxels = cache.volume(index).astype(np.float32)
-            return Volume(voxels, Grid.from_spacing(voxels.shape, (1.0, 1.0, 1.0)))
-
-        yield f"{entry.subject} {entry.contrast} {index}", volume
-
-
-def sample_volume(bundle: Bundle, name: str, reference: Volume, *, samples: int, seed: int = 0) -> Sample:
-    """Errors and raw totals of the bundle on the halved resolution of a reference, inside the quality mask."""
-    reference = crop_to_multiple(reference)
-    inputs = {"input": degrade(reference, "mean")}
-    parameters = UncertaintyParameters(samples=samples)
-    outputs = UNCERTAINTY.run(inputs, without_calibration(bundle), parameters, no_progress).outputs
-    mask = np.flatnonzero(quality_mask(reference.voxels))
+    Raises InputError when the truth does not lie on the grid of the result.
+    """
+    inputs, truth, lesions = case.read()
+    parameters = UncertaintyParameters(task=bundle.task, options=case.options, samples=samples, seed=seed)
+    result = UNCERTAINTY.run(inputs, without_calibration(bundle), parameters, no_progress)
+    output, total = result.outputs["output"], result.outputs["total"].voxels
+    if not output.grid.matches(truth.grid, tolerance=1e-3):
+        raise InputError(f"{case.name}: the reference does not lie on the grid of the result. Resample it first.")
+    mask = np.flatnonzero(quality_mask(truth.voxels))
     chosen = np.random.default_rng(seed).choice(mask, min(VOXELS_EACH, mask.size), replace=False)
-    error = (outputs["output"].voxels - reference.voxels).ravel()[chosen]
-    return Sample(name, error, outputs["total"].voxels.ravel()[chosen])
+    unit = reference_intensity(truth.voxels)
+    signal = total[output.voxels > SIGNAL_SHARE * reference_intensity(output.voxels)]
+    return Sample(
+        name=case.name,
+        contrast=case.contrast,
+        error=(output.voxels - truth.voxels).ravel()[chosen] / unit,
+        total=total.ravel()[chosen] / unit,
+        lesion=None if lesions is None else lesions.voxels.ravel()[chosen] > 0,
+        all_totals=signal / reference_intensity(output.voxels),
+        provenance=result.provenance,
+    )
 
 
 def without_calibration(bundle: Bundle) -> Bundle:
@@ -76,34 +88,69 @@ def without_calibration(bundle: Bundle) -> Bundle:
 
 
 def calibrate_bundle(
-    bundle: Bundle, references: list[Reference], *, samples: int, output: Path, report: Callable[[str], None]
+    bundle: Bundle, cases: list[Case], *, samples: int, output: Path, report: Callable[[str], None]
 ) -> Calibration:
-    """Write a copy of the bundle with interval multipliers fitted on the references, and return them.
+    """Write a copy of the bundle with a calibration fitted on the cases, and return it.
 
-    Every reference counts alike. Figures of the fit go with the multipliers: coverage, rank correlation of total and
-    error, and area of the sparsification error, each by volume.
+    Every case counts alike. Figures of the fit go with the multipliers, each by case: coverage, rank correlation of
+    total and error, area of the sparsification error, areas under the ROC for errors and for lesions.
     """
     gathered = []
-    for name, read in references:
-        gathered.append(sample_volume(bundle, name, read(), samples=samples))
-        report(f"{name}: rank correlation {rank_correlation(gathered[-1].error, gathered[-1].total):.2f}")
-    fewest = min(s.error.size for s in gathered)
-    error = np.concatenate([s.error[:fewest] for s in gathered])
-    total = np.concatenate([s.total[:fewest] for s in gathered])
-    multipliers = fit_multipliers(error, total)
-    facts = {"samples": samples, "volumes": [_figures(s, multipliers) for s in gathered]}
-    calibration = Calibration(bundle.weights_sha256, multipliers, facts)
+    for case in cases:
+        gathered.append(sample_case(bundle, case, samples=samples))
+        report(f"{case.name}: rank correlation {rank_correlation(gathered[-1].error, gathered[-1].total):.2f}")
+    calibration = calibration_from(bundle.weights_sha256, gathered, samples=samples)
     write_copy(bundle, calibration, output)
     return calibration
 
 
-def _figures(sample: Sample, multipliers: dict[int, float]) -> dict:
+def calibration_from(sha256: str, gathered: list[Sample], *, samples: int) -> Calibration:
+    """The calibration that the samples of all cases give."""
+    fewest = min(s.error.size for s in gathered)
+    error = np.concatenate([s.error[:fewest] for s in gathered])
+    total = np.concatenate([s.total[:fewest] for s in gathered])
+    multipliers = fit_multipliers(error, total)
+    roles = gathered[0].provenance["gate"]["measured"]
+    facts = {
+        "samples": samples,
+        "tolerance_percent": 100 * TOLERANCE_SHARE,
+        "volumes": [_figures(s, multipliers) for s in gathered],
+        "gate": {
+            role: reference_ranges(
+                [s.provenance["gate"]["measured"][role] for s in gathered], [s.contrast for s in gathered]
+            )
+            for role in roles
+            if all(role in s.provenance["gate"]["measured"] for s in gathered)
+        },
+        "quality": _quality_numbers(gathered, multipliers[68]),
+    }
+    return Calibration(sha256, multipliers, facts)
+
+
+def _figures(sample: Sample, multipliers: dict[int, float]) -> dict[str, Any]:
+    wrong = np.abs(sample.error) > TOLERANCE_SHARE
+    areas = {"auroc_error_above_tolerance": area_under_roc(wrong, sample.total)}
+    if sample.lesion is not None:
+        areas["auroc_lesion"] = area_under_roc(sample.lesion, sample.total)
     return {
         "name": sample.name,
         "coverage_percent": {str(q): round(c, 2) for q, c in coverage(sample.error, sample.total, multipliers).items()},
         "rank_correlation": round(rank_correlation(sample.error, sample.total), 3),
         "ause": round(sparsification_area(sample.error, sample.total), 3),
+        **{name: round(area, 3) for name, area in areas.items() if area is not None},
     }
+
+
+def _quality_numbers(gathered: list[Sample], factor: float) -> dict[str, list[float]]:
+    """What `quality` compares with, by name of `quality.NUMBERS`: a number for each case, of calibrated totals."""
+    numbers = {
+        "percentile_95_total_percent": [100 * factor * float(np.percentile(s.all_totals, 95)) for s in gathered],
+        "high_uncertainty_percent": [100 * float(np.mean(factor * s.all_totals > HIGH_SHARE)) for s in gathered],
+    }
+    residuals = [s.provenance["consistency"] for s in gathered]
+    if all(residuals):
+        numbers |= {name: [r[name] for r in residuals] for name in residuals[0]}
+    return {name: [float(f"{v:.4g}") for v in values] for name, values in numbers.items()}
 
 
 def write_copy(bundle: Bundle, calibration: Calibration, output: Path) -> None:

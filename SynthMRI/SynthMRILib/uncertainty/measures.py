@@ -1,41 +1,22 @@
-"""What can be measured on a volume before any network sees it: noise, extent, brightness.
-
-The noise is Donoho's estimate (Biometrika 81 (1994), 425-455): the median absolute value of the finest diagonal wavelet
-detail, over the voxels with signal, where a head of usual resolution has little detail of its own.
-"""
+"""What can be measured on a volume before any network sees it: spacing, extent, noise, brightness."""
 
 from __future__ import annotations
 
-import numpy as np
-from scipy import ndimage
+from typing import Any
 
+import numpy as np
+
+from ..denoising.noise_level import estimate_noise
 from ..intensity import reference_intensity
 from ..volume import Volume
 
 SIGNAL_SHARE = 0.02
-#: Median of the absolute value of a standard normal variate.
-MEDIAN_OF_NORMAL = 0.6745
 HISTOGRAM_PERCENTILES = (5, 10, 20, 30, 40, 50, 60, 70, 80, 90, 95)
 
 
 def signal_mask(voxels: np.ndarray) -> np.ndarray:
     """Voxels above 2 % of the reference intensity. Boolean (k, j, i)."""
     return voxels > SIGNAL_SHARE * reference_intensity(voxels)
-
-
-def noise_level(voxels: np.ndarray) -> float:
-    """Standard deviation of the noise where there is signal, in the units of the volume (k, j, i).
-
-    An estimate: fine texture counts as noise, noise that was smoothed away between neighboring voxels does not.
-    """
-    even = voxels[tuple(slice(n // 2 * 2) for n in voxels.shape)].astype(np.float64)
-    inside = ndimage.binary_erosion(signal_mask(even), iterations=2)
-    for axis in range(3):
-        even = np.moveaxis(even, axis, 0)
-        even = np.moveaxis((even[::2] - even[1::2]) / np.sqrt(2), 0, axis)
-    inside = inside[::2, ::2, ::2][tuple(slice(n) for n in even.shape)]
-    values = np.abs(even[inside] if inside.any() else even)
-    return float(np.median(values) / MEDIAN_OF_NORMAL) if values.size else 0.0
 
 
 def extent_mm(volume: Volume) -> tuple[float, float, float]:
@@ -63,3 +44,23 @@ def histogram(voxels: np.ndarray) -> list[float]:
 def histogram_distance(one: list[float], other: list[float]) -> float:
     """Mean difference of two lists of percentiles: an earth mover's distance, 0 to 1."""
     return float(np.mean(np.abs(np.subtract(one, other))))
+
+
+def noise_percent(volume: Volume) -> float:
+    """Median noise level in the head, per cent of the reference intensity; see `denoising.noise_level`."""
+    voxels = np.maximum(volume.voxels, 0)
+    return 100 * estimate_noise(voxels, spacing=volume.spacing).median
+
+
+def measure(volume: Volume) -> dict[str, Any]:
+    """Everything that `gate` looks at, JSON types only: a number by the names of `gate.SIGNALS`, and the histogram."""
+    extent = extent_mm(volume)
+    return {
+        "spacing_smallest_mm": min(volume.spacing),
+        "spacing_largest_mm": max(volume.spacing),
+        "extent_smallest_mm": min(extent),
+        "extent_largest_mm": max(extent),
+        "cut_sides": float(cut_sides(volume)),
+        "noise_percent": noise_percent(volume),
+        "histogram": histogram(volume.voxels),
+    }
