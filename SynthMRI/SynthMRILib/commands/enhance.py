@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
+from ..findings import Finding
 from ..tasks import get_task
 from ..volume_io import read_volume, write_volume
 from .common import (
@@ -30,13 +32,17 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     parser.add_argument("output", type=Path, metavar="OUT", help="NIfTI, NRRD or MHA file")
     parser.add_argument("--factor", type=int, default=2, help="output voxels per input voxel along every axis")
     parser.add_argument("--method", default="network", help="network or bspline")
+    parser.add_argument(
+        "--residual", type=Path, metavar="FILE", help="also write what the result would change in the input's voxels"
+    )
     add_run_options(parser)
     parser.set_defaults(run=run_super_resolution)
 
 
 def run_super_resolution(arguments: argparse.Namespace) -> int:
     values = {**run_parameters(arguments), "factor": arguments.factor, "method": arguments.method}
-    return run_task("super-resolution", arguments, values)
+    values["residual"] = arguments.residual is not None
+    return run_task("super-resolution", arguments, values, others={"residual": arguments.residual})
 
 
 def run_task(
@@ -45,13 +51,17 @@ def run_task(
     values: dict[str, Any],
     *,
     describe: Callable[[TaskResult], str] = lambda _: "",
+    others: Mapping[str, Path | None] = MappingProxyType({}),
 ) -> int:
     """Read, check, run and write one volume; returns the exit status.
 
     Args:
         describe: a line about the result for a person, or nothing.
+        others: files for other outputs than the one asked for, by role.
     """
-    check_output(arguments.output, overwrite=arguments.overwrite)
+    files = {"output": arguments.output, **{role: path for role, path in others.items() if path is not None}}
+    for path in files.values():
+        check_output(path, overwrite=arguments.overwrite)
     task = get_task(name)
     parameters = task.parameters_class.from_dict(values)
     bundle = chosen_bundle(arguments)
@@ -59,7 +69,10 @@ def run_task(
     warn(task.check(inputs, bundle, parameters))
     result = task.run(inputs, bundle, parameters, ConsoleProgress())
     output = result.outputs["output"]
-    write_volume(output, arguments.output, overwrite=arguments.overwrite, provenance=result.provenance)
+    for role, path in files.items():
+        if role in result.outputs:
+            write_volume(result.outputs[role], path, overwrite=arguments.overwrite, provenance=result.provenance)
+    warn([Finding(**finding) for finding in result.measurements.get("findings", ())])
     if arguments.json:
         print_json({"output": str(arguments.output), "provenance": result.provenance, **result.measurements})
     else:

@@ -30,10 +30,12 @@ class SuperResolutionParameters(Parameters):
     Args:
         factor: output voxels per input voxel along every axis; 2 is the only one this version has.
         method: "network", or "bspline" for cubic B-spline interpolation, which needs no bundle.
+        residual: also give "residual", what the result would change in the voxels of the input.
     """
 
     factor: int = 2
     method: str = "network"
+    residual: bool = False
 
 
 class SuperResolution:
@@ -143,7 +145,8 @@ def interpolate(inputs: dict[str, Volume], parameters: SuperResolutionParameters
 def enhance(
     inputs: dict[str, Volume], bundle: Bundle, parameters: SuperResolutionParameters, progress: Progress
 ) -> TaskResult:
-    """Run the bundle's network over the volume."""
+    """Run the bundle's network over the volume and compare the result with the input (no-invention check)."""
+    from ..evaluation import no_invention
     from ..inference import runner
 
     stopwatch = runner.Stopwatch()
@@ -160,7 +163,12 @@ def enhance(
         **facts,
     )
     output = TASK.finish(prepared, channels[0], parameters)
-    return TaskResult({"output": output}, provenance, {**facts, **stopwatch.facts()})
+    found = no_invention.compare(inputs["input"], output)
+    findings = no_invention.findings_of(found, no_invention.levels_of(bundle.section))
+    provenance["consistency"] = found.as_dict()
+    checked = {"consistency": found.as_dict(), "findings": [finding.as_dict() for finding in findings]}
+    outputs = {"output": output, **({"residual": found.residual} if parameters.residual else {})}
+    return TaskResult(outputs, provenance, {**facts, **checked, **stopwatch.facts()})
 
 
 def forward_mean(network: nn.Module, block: torch.Tensor) -> torch.Tensor:
