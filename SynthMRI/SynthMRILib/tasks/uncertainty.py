@@ -13,6 +13,7 @@ import numpy as np
 
 from ..bundles import Bundle, best_bundle
 from ..errors import InputError
+from ..evaluation.consistency import Consistency, consistency, spread_over
 from ..findings import Finding, raise_on_error
 from ..progress import Progress, part_of
 from ..provenance import make_provenance
@@ -20,7 +21,6 @@ from ..uncertainty.calibration import Calibration
 from ..uncertainty.findings import whole_volume_numbers
 from ..uncertainty.gate import judge
 from ..uncertainty.quality import quality_flag
-from ..uncertainty.residual import Consistency, consistency, spread_over
 from ..volume import Volume
 from .base import InputRole, NetworkInput, NetworkTask, Parameters, TaskResult
 from .super_resolution import TASK as SUPER_RESOLUTION
