@@ -70,6 +70,7 @@ def _add_calibrate(subparsers: argparse._SubParsersAction) -> None:
         "--reference", type=Path, action="append", default=[], help="super-resolution: a high-resolution volume"
     )
     parser.add_argument("--cache", type=Path, help="super-resolution: packed cache of high-resolution volumes")
+    parser.add_argument("--cache-source", choices=["all", "real", "simulated"], default="all", help="which of them")
     parser.add_argument("--cases", type=Path, metavar="JSON", help="any task: list of inputs and references")
     parser.add_argument("--samples", type=int, default=20, help="stochastic passes")
     parser.add_argument("--output", type=Path, required=True, help="folder of the calibrated copy of the bundle")
@@ -183,7 +184,8 @@ def run_calibrate(arguments: argparse.Namespace) -> int:
     from ..uncertainty.calibration_cases import cached, degraded_files, listed
     from ..uncertainty.fitting import calibrate_bundle
 
-    simple = [*degraded_files(arguments.reference), *(cached(arguments.cache) if arguments.cache else [])]
+    from_cache = cached(arguments.cache, source=arguments.cache_source) if arguments.cache else []
+    simple = [*degraded_files(arguments.reference), *from_cache]
     if simple and arguments.task != "super-resolution":
         raise InputError(
             f"--reference and --cache are for super-resolution; name the cases of {arguments.task} with --cases."

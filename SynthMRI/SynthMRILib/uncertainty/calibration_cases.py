@@ -50,20 +50,26 @@ def halved(truth: Volume) -> Contents:
     return {"input": degrade(truth, "mean")}, truth, None
 
 
-def cached(path: Path) -> list[Case]:
-    """Super-resolution of the halved resolution of every volume of a packed cache, spacing as the cache states it."""
+def cached(path: Path, *, source: str = "all") -> list[Case]:
+    """Super-resolution of the halved resolution of the volumes of a packed cache.
+
+    Args:
+        source: "all", "real" or "simulated". A cache that does not state a spacing is taken to have 1 mm, which real
+            volumes seldom have: their files are the better choice.
+    """
     from ..training.cache import Cache
 
     cache = Cache(path)
 
     def read(index: int) -> Contents:
         voxels = cache.volume(index).astype(np.float32)
-        spacing = tuple(cache.entries[index].extra.get("spacing_mm", (1.0, 1.0, 1.0)))
+        spacing = tuple(cache.entries[index].extra.get("spacing_kji", (1.0, 1.0, 1.0)))[::-1]
         return halved(Volume(voxels, Grid.from_spacing(voxels.shape, spacing)))
 
     return [
         Case(f"{entry.subject} {entry.contrast} {index}", entry.contrast, lambda index=index: read(index))
         for index, entry in enumerate(cache.entries)
+        if source in ("all", entry.source)
     ]
 
 
