@@ -1,11 +1,11 @@
 """SynthMRI: enhance brain MR volumes. The panel shows and asks, the logic moves volumes, a child process computes."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Annotated, Any
 
 import numpy as np
 import slicer
-from slicer import vtkMRMLScalarVolumeNode
+from slicer import vtkMRMLLabelMapVolumeNode, vtkMRMLScalarVolumeNode
 from slicer.i18n import tr as _
 from slicer.i18n import translate
 from slicer.parameterNodeWrapper import WithinRange, parameterNodeWrapper
@@ -13,11 +13,9 @@ from slicer.ScriptedLoadableModule import (
     ScriptedLoadableModule,
     ScriptedLoadableModuleTest,
 )
-from SynthMRIModuleLib.choices import Device, Method, Precision
+from SynthMRIModuleLib.choices import CompareMode, Device, Formula, Method, Precision, Preset, Task
 from SynthMRIModuleLib.module_logic import TaskLogic
 from SynthMRIModuleLib.module_widget import ParameterNodeWidget
-
-TASK = "super-resolution"
 
 
 class SynthMRI(ScriptedLoadableModule):
@@ -30,9 +28,9 @@ class SynthMRI(ScriptedLoadableModule):
         self.parent.dependencies = []
         self.parent.contributors = ["SynthMRI contributors"]
         self.parent.helpText = _(
-            "Enhances brain MR volumes: super-resolution gives a volume twice the voxels along every axis. "
-            "Select a volume, read what is said about it, and press Apply; before and after are shown side by side. "
-            "Results are synthetic: research use only, not for diagnosis."
+            "Enhances and synthesizes brain MR volumes: super-resolution, denoising, synthetic DIR, and motion "
+            "correction. Select the volumes, read what is said about them, and press Apply; before and after are shown "
+            "in linked views. Results are synthetic: research use only, not for diagnosis."
         )
         self.parent.acknowledgementText = _("The model cards name the methods and the data behind each model.")
         slicer.app.connect("startupCompleted()", onStartupCompleted)
@@ -40,50 +38,79 @@ class SynthMRI(ScriptedLoadableModule):
 
 def onStartupCompleted() -> None:
     """Offer sample data, and mark synthetic volumes of scenes that are opened. Loads no engine."""
-    from SynthMRIModuleLib.comparison import register_layout
+    from SynthMRIModuleLib.compare_layouts import register_layouts
     from SynthMRIModuleLib.sample_data import register_sample_data
     from SynthMRIModuleLib.synthetic_mark import install_mark
 
     register_sample_data()
-    register_layout()
+    register_layouts()
     install_mark()
 
 
 @parameterNodeWrapper
 class SynthMRIParameterNode:
     """
-    All choices of the panel; saved with the scene.
+    All choices of the panel; saved with the scene. Paths and addresses are not: they could name a patient.
 
+    task - What is to be done: the tab that is shown.
     inputVolume - The acquired volume to enhance.
+    flairVolume, t1Volume, t2Volume, maskVolume - Inputs of synthetic DIR.
+    motionVolume - The acquired volume whose motion is to be corrected.
     outputVolume - The latest result.
-    method - How finer voxels are computed.
-    bundle - Name of the model; empty for the recommended one.
-    device, precision, tile, seed - How the network runs; tile in voxels, 0 for automatic.
+    method, denoisingMethod, dirMethod, motionMethod - How each task computes; empty for the task's own default.
+    bundle, denoisingBundle, dirBundle, motionBundle - Names of the models; empty for the recommended ones.
+    sharpness, residual - How much detail super-resolution adds, 0 to 1; whether its change of the input is a volume.
+    strength, noise, preset - How much noise is taken away: factor, noise level [%] (0 estimates it), kind of scanner.
+    forceCorrection - Whether motion is corrected also where there is little of it or the volume is unusual.
+    formula, t1Factor, smoothing - Of the arithmetic DIR: which formula, k of FLAIR - k T1w, blur [mm].
+    registered, biasCorrection - Whether DIR inputs are aligned already; whether they are evened out first.
+    device, precision, tile, seed - How a network runs; tile in voxels, 0 for automatic.
     compareWhenDone - Whether before and after are shown when a run has finished.
+    compareMode, blend, showDifference, showUncertainty - How they are shown; blend from 0 (before) to 1 (after).
     """
 
+    task: Task = Task.SUPER_RESOLUTION
     inputVolume: vtkMRMLScalarVolumeNode
+    flairVolume: vtkMRMLScalarVolumeNode
+    t1Volume: vtkMRMLScalarVolumeNode
+    t2Volume: vtkMRMLScalarVolumeNode
+    maskVolume: vtkMRMLLabelMapVolumeNode
+    motionVolume: vtkMRMLScalarVolumeNode
     outputVolume: vtkMRMLScalarVolumeNode
     method: Method = Method.NETWORK
+    denoisingMethod: str = ""
+    dirMethod: str = ""
+    motionMethod: str = ""
     bundle: str = ""
+    denoisingBundle: str = ""
+    dirBundle: str = ""
+    motionBundle: str = ""
+    sharpness: Annotated[float, WithinRange(0.0, 1.0)] = 0.0
+    residual: bool = False
+    strength: Annotated[float, WithinRange(0.0, 2.0)] = 1.0
+    noise: Annotated[float, WithinRange(0.0, 30.0)] = 0.0
+    preset: Preset = Preset.STANDARD
+    formula: Formula = Formula.AUTOMATIC
+    t1Factor: Annotated[float, WithinRange(0.0, 2.0)] = 0.3
+    smoothing: Annotated[float, WithinRange(0.0, 5.0)] = 0.0
+    forceCorrection: bool = False
+    registered: bool = False
+    biasCorrection: bool = False
     device: Device = Device.AUTOMATIC
     precision: Precision = Precision.AUTOMATIC
     tile: Annotated[int, WithinRange(0, 512)] = 0
     seed: Annotated[int, WithinRange(0, 2147483647)] = 0
     compareWhenDone: bool = True
+    compareMode: CompareMode = CompareMode.SIDE_BY_SIDE
+    blend: Annotated[float, WithinRange(0.0, 1.0)] = 0.5
+    showDifference: bool = False
+    showUncertainty: bool = True
 
     def request(self) -> dict[str, Any]:
-        """What `SynthMRILogic.start` and `check` are asked for: input node, bundle and parameters."""
-        if self.method == Method.BSPLINE:
-            return {"inputNode": self.inputVolume, "bundle": None, "parameters": {"method": self.method.value}}
-        parameters = {
-            "method": self.method.value,
-            "device": self.device.value,
-            "precision": self.precision.value,
-            "tile": self.tile,
-            "seed": self.seed,
-        }
-        return {"inputNode": self.inputVolume, "bundle": self.bundle, "parameters": parameters}
+        """What `SynthMRILogic.start` and `check` are asked for: input nodes by role, bundle, parameters and task."""
+        from SynthMRIModuleLib.task_forms import request_of
+
+        return request_of(self.task, self)
 
 
 class SynthMRIWidget(ParameterNodeWidget):
@@ -92,82 +119,130 @@ class SynthMRIWidget(ParameterNodeWidget):
     def setup(self) -> None:
         """Called when the user opens the module the first time."""
         from SynthMRIModuleLib.bundle_selector import BundleSelector
-        from SynthMRIModuleLib.compare_button import CompareButton
+        from SynthMRIModuleLib.compare_panel import ComparePanel
+        from SynthMRIModuleLib.frames import FrameSelector
+        from SynthMRIModuleLib.input_watch import InputWatch
+        from SynthMRIModuleLib.method_selector import MethodSelector
         from SynthMRIModuleLib.run_panel import RunPanel
+        from SynthMRIModuleLib.task_tabs import TaskTabs
 
         ParameterNodeWidget.setup(self)
         self.showPanel("UI/SynthMRI.ui")
         self.logic = SynthMRILogic()
-        self.bundleSelector = BundleSelector(self.ui, task=TASK, on_selected=self.onBundleSelected)
-        self.compareButton = CompareButton(self.ui.compareButton)
-        self.runPanel = RunPanel(
-            self.ui,
-            self.logic,
-            choices=[self.ui.superResolutionCollapsibleButton, self.ui.advancedCollapsibleButton],
-            on_finished=self.onRunFinished,
-        )
+        ui = self.ui
+        self.taskTabs = TaskTabs(ui, on_selected=self.onTaskSelected)
+        self.methodSelector = MethodSelector(ui, on_selected=self.onMethodSelected)
+        self.bundleSelector = BundleSelector(ui, task=Task.SUPER_RESOLUTION.value, on_selected=self.onBundleSelected)
+        self.frameSelector = FrameSelector(ui)
+        self.inputWatch = InputWatch(self.updatePanel)
+        self.comparePanel = ComparePanel(ui)
+        choices = [ui.taskTabWidget, ui.modelCollapsibleButton, ui.advancedCollapsibleButton]
+        self.runPanel = RunPanel(ui, self.logic, choices=choices, on_finished=self.onRunFinished)
         self.initializeParameterNode()
 
     def closeParts(self) -> None:
         """The panel is about to go."""
+        self.inputWatch.stop()
         self.runPanel.close()
-        self.compareButton.close()
+        self.comparePanel.close()
 
     def initializeParameterNode(self) -> None:
-        """Show the choices stored in the scene; the first acquired volume is selected when none is yet."""
+        """Show the choices stored in the scene; volumes that fit are selected where none are yet."""
         self.bundleSelector.refresh()
         parameterNode = self.logic.getParameterNode()
-        if not parameterNode.inputVolume:
-            volumes = slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode")
-            parameterNode.inputVolume = next((v for v in volumes if self.logic.isAcquired(v)), None)
+        self.logic.chooseInputs(parameterNode)
         self.setParameterNode(parameterNode)
 
     def updatePanel(self, _caller=None, _event=None) -> None:
         """Show what the parameter node holds where no widget is bound to it, and what can be done with it."""
-        if self._parameterNode:
-            self.bundleSelector.show(self._parameterNode.bundle)
-            usesNetwork = self._parameterNode.method == Method.NETWORK
+        from SynthMRIModuleLib.task_forms import FORMS, chosen_method
+
+        node, request = self._parameterNode, None
+        if node:
+            request, method = node.request(), chosen_method(node.task, node)
+            self.taskTabs.show(node.task, method=method)
+            self.methodSelector.show(node.task.value, method)
+            self.bundleSelector.show_task(node.task.value)
+            self.bundleSelector.show(getattr(node, FORMS[node.task].bundle))
             ui = self.ui
             onlyForNetworks = (ui.bundleComboBox, ui.cardButton, ui.deviceComboBox, ui.precisionComboBox)
             for widget in (*onlyForNetworks, ui.tileSpinBox, ui.seedSpinBox):
-                widget.enabled = usesNetwork
-        self.runPanel.show(self._parameterNode.request() if self._parameterNode else None)
-        self.compareButton.offer(self._parameterNode.outputVolume if self._parameterNode else None)
+                widget.enabled = request["bundle"] is not None or method == "auto"
+        inputs = [volume for volume in request["inputNode"].values() if volume] if request else []
+        self.inputWatch.watch(inputs)
+        self.frameSelector.show(inputs[0] if inputs else None)
+        self.runPanel.show(request)
+        self.comparePanel.offer(node)
+
+    def onTaskSelected(self, task: Task) -> None:
+        """The user has turned to another tab: volumes that fit are selected where none are yet."""
+        if self._parameterNode:
+            self._parameterNode.task = task
+            self.logic.chooseInputs(self._parameterNode)
+
+    def onMethodSelected(self, method: str) -> None:
+        """The user has selected another method."""
+        from SynthMRIModuleLib.task_forms import FORMS
+
+        if self._parameterNode:
+            isEnum = self._parameterNode.task == Task.SUPER_RESOLUTION
+            setattr(self._parameterNode, FORMS[self._parameterNode.task].method, Method(method) if isEnum else method)
+
+    def onBundleSelected(self, name: str) -> None:
+        """The user has selected another model."""
+        from SynthMRIModuleLib.task_forms import FORMS
+
+        if self._parameterNode:
+            setattr(self._parameterNode, FORMS[self._parameterNode.task].bundle, name)
 
     def onRunFinished(self, outputNode: vtkMRMLScalarVolumeNode) -> None:
         """The result is in the scene; it is shown unless the user has gone to another module meanwhile."""
         parameterNode = self.logic.getParameterNode()
         parameterNode.outputVolume = outputNode
         if self._parameterNode and parameterNode.compareWhenDone:
-            self.compareButton.compare(outputNode)
-
-    def onBundleSelected(self, name: str) -> None:
-        """The user has selected another model."""
-        if self._parameterNode:
-            self._parameterNode.bundle = name
+            self.comparePanel.compare()
 
 
 class SynthMRILogic(TaskLogic):
-    """Super-resolution of volume nodes, with or without a panel.
+    """The tasks of SynthMRI on volume nodes, with or without a panel.
 
-    In a script: `output = SynthMRILogic().process(volumeNode, parameters={"method": "bspline"})`.
+    In a script: `output = SynthMRILogic().process(volumeNode, parameters={"method": "bspline"})`, or
+    `SynthMRILogic().process({"flair": flairNode, "t1": t1Node}, task="synthetic-dir")`.
     """
 
-    task = TASK
+    task = Task.SUPER_RESOLUTION.value
 
     def getParameterNode(self) -> SynthMRIParameterNode:
         return SynthMRIParameterNode(super().getParameterNode())
 
-    def outputNames(self, parameters: dict[str, Any]) -> dict[str, str]:
-        """What is added to the name of the input."""
-        suffix = f"SYNTH {parameters.get('factor', 2)}x"
-        return {"output": f"{suffix} B-spline" if parameters.get("method") == Method.BSPLINE.value else suffix}
+    def outputNames(self, task: str, parameters: dict[str, Any]) -> dict[str, str]:
+        """What is added to the name of the leading input."""
+        from SynthMRIModuleLib.task_forms import FORMS
+
+        suffix = FORMS[Task(task)].suffix
+        suffix += " B-spline" if parameters.get("method") == Method.BSPLINE.value else ""
+        return {"output": suffix, "residual": f"{suffix} RESIDUAL"}
+
+    def chooseInputs(self, parameterNode: SynthMRIParameterNode) -> None:
+        """Select volumes that fit the chosen task by contrast and place, where none are selected yet."""
+        from SynthMRIModuleLib.input_choice import choose_for_roles, choose_input
+        from SynthMRIModuleLib.task_forms import FORMS
+
+        fields = FORMS[parameterNode.task].roles
+        if list(fields) == ["input"]:
+            if not getattr(parameterNode, fields["input"]):
+                setattr(parameterNode, fields["input"], choose_input())
+            return
+        given = {role: getattr(parameterNode, field) for role, field in fields.items()}
+        for role, node in choose_for_roles(list(fields), given).items():
+            setattr(parameterNode, fields[role], node)
 
     def start(
         self,
-        inputNode: vtkMRMLScalarVolumeNode,
+        inputNode: vtkMRMLScalarVolumeNode | Mapping[str, vtkMRMLScalarVolumeNode],
         bundle: str | None = None,
         parameters: dict[str, Any] | None = None,
+        task: str | None = None,
         *,
         onProgress: Callable[[float, str, float | None], None] | None = None,
         onLog: Callable[[str], None] | None = None,
@@ -176,9 +251,10 @@ class SynthMRILogic(TaskLogic):
     ) -> None:
         """Begin a run and return at once; `poll` calls back. Raises a SynthMRIError when it cannot begin.
 
-        :param inputNode: scalar volume; copied, never changed.
+        :param inputNode: scalar volume, or volumes by role for a task with several inputs; copied, never changed.
         :param bundle: name of the model; empty or None for the recommended one.
         :param parameters: parameters of the task that differ from their defaults, e.g. {"method": "bspline"}.
+        :param task: "super-resolution" (the default), "denoising", "synthetic-dir" or "motion-correction".
         :param onProgress: gets the fraction done (0 to 1), what is being done, and the seconds left or None.
         :param onFinished: gets the new volume node.
         :param onError: gets the error; the scene is as it was.
@@ -186,16 +262,17 @@ class SynthMRILogic(TaskLogic):
         from SynthMRIModuleLib.run import Callbacks
 
         callbacks = Callbacks(onProgress, onLog, lambda nodes: onFinished and onFinished(nodes["output"]), onError)
-        self.startRun(inputNode, bundle, parameters, callbacks)
+        self.startRun(inputNode, bundle, parameters, callbacks, task)
 
     def process(
         self,
-        inputNode: vtkMRMLScalarVolumeNode,
+        inputNode: vtkMRMLScalarVolumeNode | Mapping[str, vtkMRMLScalarVolumeNode],
         bundle: str | None = None,
         parameters: dict[str, Any] | None = None,
+        task: str | None = None,
     ) -> vtkMRMLScalarVolumeNode:
         """Run to the end and return the new volume node. Arguments and errors as `start`."""
-        return self.waitForRun(inputNode, bundle, parameters)["output"]
+        return self.waitForRun(inputNode, bundle, parameters, task)["output"]
 
 
 class SynthMRITest(ScriptedLoadableModuleTest):

@@ -141,7 +141,7 @@ class SynthMRIUncertaintyLogic(TaskLogic):
     def getParameterNode(self) -> SynthMRIUncertaintyParameterNode:
         return SynthMRIUncertaintyParameterNode(super().getParameterNode())
 
-    def outputNames(self, _parameters: dict[str, Any]) -> dict[str, str]:
+    def outputNames(self, _task: str, _parameters: dict[str, Any]) -> dict[str, str]:
         """What is added to the name of the input for each output role."""
         return OUTPUT_NAMES
 
@@ -150,6 +150,7 @@ class SynthMRIUncertaintyLogic(TaskLogic):
         inputNode: vtkMRMLScalarVolumeNode,
         bundle: str | None = None,
         parameters: dict[str, Any] | None = None,
+        task: str | None = None,
         *,
         onProgress: Callable[[float, str, float | None], None] | None = None,
         onLog: Callable[[str], None] | None = None,
@@ -163,16 +164,17 @@ class SynthMRIUncertaintyLogic(TaskLogic):
         """
         from SynthMRIModuleLib.run import Callbacks
 
-        self.startRun(inputNode, bundle, parameters, Callbacks(onProgress, onLog, onFinished, onError))
+        self.startRun(inputNode, bundle, parameters, Callbacks(onProgress, onLog, onFinished, onError), task)
 
     def process(
         self,
         inputNode: vtkMRMLScalarVolumeNode,
         bundle: str | None = None,
         parameters: dict[str, Any] | None = None,
+        task: str | None = None,
     ) -> dict[str, vtkMRMLScalarVolumeNode]:
         """Run to the end and return the new nodes by output role. Arguments and errors as `start`."""
-        return self.waitForRun(inputNode, bundle, parameters)
+        return self.waitForRun(inputNode, bundle, parameters, task)
 
 
 class SynthMRIUncertaintyTest(ScriptedLoadableModuleTest):

@@ -12,6 +12,11 @@ if TYPE_CHECKING:
 #: Stored in the scene instead of a name: the bundle that the task takes when none is named.
 AUTOMATIC = ""
 
+#: Methods that compute without a network, hence without PyTorch.
+METHODS_WITHOUT_NETWORK = ("bspline", "dictionary", "arithmetic")
+#: Methods that need no bundle of their task; those not above use a network for something else.
+METHODS_WITHOUT_BUNDLE = (*METHODS_WITHOUT_NETWORK, "autofocus", "measure")
+
 #: Tasks that run the bundles of another task.
 TASK_OF_BUNDLES = {"uncertainty": "super-resolution"}
 
@@ -30,9 +35,31 @@ def chosen_bundle(task: str, name: str | None, parameters: dict[str, Any]) -> Bu
     """
     from SynthMRILib.bundles import load_bundle
 
-    if parameters.get("method") == "bspline":
+    if not uses_network(task, chosen_method_name(task, parameters), name):
         return None
     return load_bundle(name) if name else _preferred_bundle(task)
+
+
+def uses_network(task: str, method: str, name: str | None) -> bool:
+    """Whether a method ("" for a task with one way only) runs a network when the bundle of that name is chosen.
+
+    The method "auto" does so when a bundle is named, or one is installed that is not experimental.
+    """
+    if method == "auto":
+        return bool(name) or any(not bundle.experimental for bundle in bundles_of(task))
+    return method not in METHODS_WITHOUT_BUNDLE
+
+
+def needs_packages(task: str, parameters: dict[str, Any], bundle: str | None) -> bool:
+    """Whether a request needs PyTorch and the packages that networks need."""
+    return bundle is not None or chosen_method_name(task, parameters) not in (*METHODS_WITHOUT_NETWORK, "auto")
+
+
+def chosen_method_name(task: str, parameters: dict[str, Any]) -> str:
+    """The method a request asks for, "" for a task that has one way only."""
+    from .task_forms import task_parameters
+
+    return str(parameters.get("method", task_parameters(task).get("method", "")))
 
 
 def _preferred_bundle(task: str) -> Bundle:

@@ -32,6 +32,12 @@ class BundleSelector:
         ui.bundleComboBox.connect("currentIndexChanged(int)", self._on_index_changed)
         ui.cardButton.connect("toggled(bool)", self._on_card_toggled)
 
+    def show_task(self, task: str) -> None:
+        """Offer the bundles of another task from now on."""
+        if task != self._task:
+            self._task = task
+            self._titles = {}
+
     def refresh(self) -> None:
         """Look for bundles again at the next `show`: the user may have installed one meanwhile."""
         self._titles = {}

@@ -7,6 +7,23 @@ import enum
 from slicer.i18n import tr as _
 
 
+class Task(enum.Enum):
+    """What the SynthMRI panel does; the value is the engine's name of the task."""
+
+    SUPER_RESOLUTION = "super-resolution"
+    DENOISING = "denoising"
+    SYNTHETIC_DIR = "synthetic-dir"
+    MOTION_CORRECTION = "motion-correction"
+
+    def label(self) -> str:
+        return {
+            "super-resolution": _("Super-resolution"),
+            "denoising": _("Denoising"),
+            "synthetic-dir": _("Synthetic DIR"),
+            "motion-correction": _("Motion correction"),
+        }[self.value]
+
+
 class Method(enum.Enum):
     """How finer voxels are computed; the value is the task's `method`."""
 
@@ -15,6 +32,46 @@ class Method(enum.Enum):
 
     def label(self) -> str:
         return {"network": _("Network"), "bspline": _("B-spline interpolation")}[self.value]
+
+
+class Preset(enum.Enum):
+    """Kind of scanner whose noise is taken away; the value is the task's `preset`."""
+
+    STANDARD = "standard"
+    LOW_FIELD = "low-field"
+
+    def label(self) -> str:
+        return {"standard": _("Standard"), "low-field": _("Low field (below 0.5 T)")}[self.value]
+
+
+class Formula(enum.Enum):
+    """Formula of the arithmetic synthetic DIR; the value is the task's `formula`."""
+
+    AUTOMATIC = "auto"
+    FLAIR_MINUS_T1 = "flair-minus-t1"
+    FLAIR_TIMES_T2 = "flair-times-t2"
+
+    def label(self) -> str:
+        return {
+            "auto": _("Automatic"),
+            "flair-minus-t1": _("FLAIR - k T1w"),
+            "flair-times-t2": _("FLAIR x T2w"),
+        }[self.value]
+
+
+class CompareMode(enum.Enum):
+    """How before and after are shown."""
+
+    SIDE_BY_SIDE = "side by side"
+    BLINK = "blink"
+    BLEND = "blend"
+
+    def label(self) -> str:
+        return {
+            "side by side": _("Side by side"),
+            "blink": _("Blink"),
+            "blend": _("Blend"),
+        }[self.value]
 
 
 class Device(enum.Enum):

@@ -1,39 +1,62 @@
-"""Before and after side by side, in two linked views of our own.
-
-The views have their own names and view group, so the user's views keep their layers, zoom and position: leaving the
-comparison only puts the user's layout back.
-"""
+"""Before, after, their difference and their uncertainty, in linked views of our own; the user's layout comes back."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import slicer
 
-#: Ids of layouts and view groups are plain numbers shared by all extensions; this one is ours.
-LAYOUT_ID = 26108
-BEFORE_VIEW = "SynthMRIBefore"
-AFTER_VIEW = "SynthMRIAfter"
-
-_VIEW = """
- <item><view class="vtkMRMLSliceNode" singletontag="{name}">
-  <property name="orientation" action="default">Axial</property>
-  <property name="viewlabel" action="default">{label}</property>
-  <property name="viewcolor" action="default">{color}</property>
-  <property name="viewgroup" action="default">{group}</property>
- </view></item>"""
-
-
-def layout_description() -> str:
-    """The layout as Slicer's layout manager reads it: acquired volume left, result right."""
-    views = [(BEFORE_VIEW, "Before", "#6EB04B"), (AFTER_VIEW, "After", "#F34A33")]
-    items = "".join(_VIEW.format(name=n, label=label, color=color, group=LAYOUT_ID) for n, label, color in views)
-    return f'<layout type="horizontal" split="true">{items}\n</layout>'
+from .compare_layouts import (
+    AFTER_VIEW,
+    BEFORE_VIEW,
+    DIFFERENCE_VIEW,
+    LAYOUT_ID,
+    PLOT_VIEW,
+    SINGLE_VIEW,
+    UNCERTAINTY_VIEW,
+    layout_id,
+    layout_ids,
+    layout_node,
+    register_layouts,
+    slice_views,
+)
+from .side_marks import SideMarks
+from .window_link import WindowLink
 
 
-def register_layout() -> None:
-    """Make the layout known, so that a scene saved while comparing opens as it was."""
-    layout_node = _layout_node()
-    if layout_node is not None and not layout_node.IsLayoutDescription(LAYOUT_ID):
-        layout_node.AddLayoutDescription(LAYOUT_ID, layout_description())
+@dataclass(frozen=True)
+class Compared:
+    """What is shown.
+
+    Args:
+        before: acquired volume.
+        after: result.
+        difference: after - before, or None.
+        uncertainty: map of the result, or None.
+        single: one view with both on top of each other in place of several.
+        chart: plot chart below, or None.
+    """
+
+    before: slicer.vtkMRMLScalarVolumeNode
+    after: slicer.vtkMRMLScalarVolumeNode
+    difference: slicer.vtkMRMLScalarVolumeNode | None = None
+    uncertainty: slicer.vtkMRMLScalarVolumeNode | None = None
+    single: bool = False
+    chart: slicer.vtkMRMLPlotChartNode | None = None
+
+    def layout(self) -> int:
+        extra = [SINGLE_VIEW] if self.single else []
+        if not self.single:
+            extra += [DIFFERENCE_VIEW] if self.difference is not None else []
+            extra += [UNCERTAINTY_VIEW] if self.uncertainty is not None else []
+        return layout_id([*extra, *([PLOT_VIEW] if self.chart is not None else [])])
+
+    def volume_of(self, view: str) -> slicer.vtkMRMLScalarVolumeNode:
+        return {
+            AFTER_VIEW: self.after,
+            DIFFERENCE_VIEW: self.difference,
+            UNCERTAINTY_VIEW: self.uncertainty,
+        }.get(view, self.before)
 
 
 class Comparison:
@@ -41,37 +64,76 @@ class Comparison:
 
     def __init__(self) -> None:
         self._previous_layout: int | None = None
+        self._pair: tuple[str, str] | None = None
+        self._marks = SideMarks()
+        self._window_link = WindowLink()
 
     @property
     def shown(self) -> bool:
         """False also when the user has chosen another layout meanwhile."""
-        layout_node = _layout_node()
-        return layout_node is not None and layout_node.GetViewArrangement() == LAYOUT_ID
+        node = layout_node()
+        return node is not None and node.GetViewArrangement() in layout_ids()
 
-    def show(self, *, before: slicer.vtkMRMLScalarVolumeNode, after: slicer.vtkMRMLScalarVolumeNode) -> None:
-        """Switch to the two views, both in the acquisition plane of `before` and at the same place."""
+    def show(self, compared: Compared, *, same_contrast: bool = True) -> None:
+        """Switch to the views, all in the acquisition plane of `before` and at the same place."""
         manager = slicer.app.layoutManager()
         if manager is None:
             return
-        register_layout()
+        register_layouts()
         if not self.shown:
-            self._previous_layout = _layout_node().GetViewArrangement()
-        manager.setLayout(LAYOUT_ID)
-        _fill_view(manager.sliceWidget(BEFORE_VIEW), before, plane_of=before)
-        _fill_view(manager.sliceWidget(AFTER_VIEW), after, plane_of=before)
-        _same_field_of_view(manager.sliceWidget(BEFORE_VIEW), manager.sliceWidget(AFTER_VIEW))
+            self._previous_layout = layout_node().GetViewArrangement()
+        pair = (compared.before.GetID(), compared.after.GetID())
+        place = self._place() if self.shown and pair == self._pair else None
+        self._pair = pair
+        manager.setLayout(compared.layout())
+        views = slice_views(compared.layout())
+        for view in views:
+            _fill_view(manager.sliceWidget(view), compared.volume_of(view), plane_of=compared.before)
+        if compared.single:
+            composite = manager.sliceWidget(SINGLE_VIEW).mrmlSliceCompositeNode()
+            composite.SetForegroundVolumeID(compared.after.GetID())
+        self._same_place(views, place)
+        self._show_chart(compared)
+        self._marks.follow(views)
+        self._window_link.link(compared.before, compared.after if same_contrast else None)
+
+    def set_opacity(self, opacity: float) -> None:
+        """How much of the result is seen over its source in the single view, 0 to 1."""
+        manager = slicer.app.layoutManager()
+        widget = manager.sliceWidget(SINGLE_VIEW) if manager is not None else None
+        if widget is not None:
+            widget.mrmlSliceCompositeNode().SetForegroundOpacity(opacity)
 
     def leave(self) -> None:
         """Put back the layout from before, unless the user has chosen another one meanwhile."""
         manager = slicer.app.layoutManager()
         if manager is not None and self.shown:
             manager.setLayout(self._previous_layout or slicer.vtkMRMLLayoutNode.SlicerLayoutFourUpView)
-        self._previous_layout = None
+        self._previous_layout = self._pair = None
+        self._marks.stop()
+        self._window_link.stop()
 
+    def _place(self) -> slicer.vtkMRMLSliceNode | None:
+        """The slice node of a view that is shown now: its place is kept when views are added or taken away."""
+        manager = slicer.app.layoutManager()
+        widget = manager.sliceWidget(slice_views(layout_node().GetViewArrangement())[0])
+        return widget.mrmlSliceNode() if widget is not None else None
 
-def _layout_node() -> slicer.vtkMRMLLayoutNode | None:
-    manager = slicer.app.layoutManager()
-    return manager.layoutLogic().GetLayoutNode() if manager is not None else None
+    def _same_place(self, views: list[str], place: slicer.vtkMRMLSliceNode | None) -> None:
+        """Fitting rounds to the voxels of each volume; afterwards all views must show exactly the same region."""
+        nodes = [slicer.app.layoutManager().sliceWidget(view).mrmlSliceNode() for view in views]
+        source = place if place is not None and place.GetScene() is not None else nodes[0]
+        for target in nodes:
+            if target is not source:
+                target.GetSliceToRAS().DeepCopy(source.GetSliceToRAS())
+                target.SetFieldOfView(*source.GetFieldOfView())
+                target.SetXYZOrigin(*source.GetXYZOrigin())
+                target.UpdateMatrices()
+
+    def _show_chart(self, compared: Compared) -> None:
+        view = slicer.mrmlScene.GetSingletonNode(PLOT_VIEW, "vtkMRMLPlotViewNode")
+        if compared.chart is not None and view is not None:
+            view.SetPlotChartNodeID(compared.chart.GetID())
 
 
 def _fill_view(
@@ -81,7 +143,7 @@ def _fill_view(
     plane_of: slicer.vtkMRMLScalarVolumeNode,
 ) -> None:
     composite = widget.mrmlSliceCompositeNode()
-    # Volumes that are loaded later must not replace the pair that is being compared.
+    # Volumes that are loaded later must not replace those that are being compared.
     composite.SetDoPropagateVolumeSelection(False)
     composite.SetLinkedControl(True)
     composite.SetHotLinkedControl(True)
@@ -93,10 +155,4 @@ def _fill_view(
     widget.fitSliceToBackground()
 
 
-def _same_field_of_view(one: slicer.qMRMLSliceWidget, other: slicer.qMRMLSliceWidget) -> None:
-    """Fitting rounds to the voxels of each volume; afterwards both views must show exactly the same region."""
-    source, target = one.mrmlSliceNode(), other.mrmlSliceNode()
-    target.GetSliceToRAS().DeepCopy(source.GetSliceToRAS())
-    target.SetFieldOfView(*source.GetFieldOfView())
-    target.SetXYZOrigin(*source.GetXYZOrigin())
-    target.UpdateMatrices()
+__all__ = ["AFTER_VIEW", "BEFORE_VIEW", "Compared", "Comparison"]

@@ -7,9 +7,10 @@ from typing import Any
 import slicer
 from slicer.ScriptedLoadableModule import ScriptedLoadableModuleLogic
 
-from .node_volume import reason_not_usable
+from .bundle_choice import needs_packages
+from .input_choice import is_acquired
+from .inputs import as_inputs
 from .request_check import RequestCheck
-from .result_nodes import is_synthetic
 from .run import Callbacks, OutputNames, OutputNodes
 from .task_runner import TaskRunner
 
@@ -18,7 +19,7 @@ class TaskLogic(ScriptedLoadableModuleLogic):
     """Base of a module's logic; the module sets `task`.
 
     Attributes:
-        task: name of the task as the engine knows it.
+        task: name of the task as the engine knows it, when a request names none.
     """
 
     task = ""
@@ -33,33 +34,55 @@ class TaskLogic(ScriptedLoadableModuleLogic):
         """True from `start` until `poll` has told how the run ended."""
         return self._runner.running
 
+    @property
+    def findings(self) -> list[str]:
+        """Sentences about the latest result, e.g. where it departs from its input; empty when there are none."""
+        return self._runner.findings
+
     def isAcquired(self, node: slicer.vtkMRMLNode) -> bool:
         """True for a volume that can be enhanced and that is not a result of ours."""
-        return not reason_not_usable(node) and not is_synthetic(node)
+        return is_acquired(node)
 
-    def outputNames(self, _parameters: dict[str, Any]) -> OutputNames:
-        """What is added to the name of the input for each output role that becomes a node."""
+    def outputNames(self, _task: str, _parameters: dict[str, Any]) -> OutputNames:
+        """What is added to the name of the leading input for each output role that becomes a node."""
         return {"output": "SYNTH"}
 
     def check(
-        self, inputNode: slicer.vtkMRMLNode | None, bundle: str | None = None, parameters: dict[str, Any] | None = None
+        self,
+        inputNode: Any,
+        bundle: str | None = None,
+        parameters: dict[str, Any] | None = None,
+        task: str | None = None,
     ) -> list:
         """Findings about a request, each with a severity and a sentence; an "error" means that it cannot run."""
-        return self._check(self.task, inputNode, bundle=bundle, parameters=parameters or {})
+        return self._check(task or self.task, as_inputs(inputNode), bundle=bundle, parameters=parameters or {})
 
-    def ensureDependencies(self) -> None:
-        """Ask for and install the packages a network needs. Raises ResourceError when they are missing afterwards."""
-        self._runner.ensure_dependencies()
+    def ensureDependencies(
+        self, bundle: str | None = None, parameters: dict[str, Any] | None = None, task: str | None = None, **_: Any
+    ) -> None:
+        """Ask for and install the packages a request needs. Raises ResourceError when they are missing afterwards."""
+        if needs_packages(task or self.task, parameters or {}, bundle):
+            self._runner.ensure_dependencies()
 
     def startRun(
-        self, inputNode: Any, bundle: str | None, parameters: dict[str, Any] | None, callbacks: Callbacks
+        self,
+        inputNode: Any,
+        bundle: str | None,
+        parameters: dict[str, Any] | None,
+        callbacks: Callbacks,
+        task: str | None = None,
     ) -> None:
-        """Begin a run and return at once. Raises a SynthMRIError when it cannot begin."""
-        self._runner.start(**self._request(inputNode, bundle, parameters), callbacks=callbacks)
+        """Begin a run and return at once. Raises a SynthMRIError when it cannot begin.
 
-    def waitForRun(self, inputNode: Any, bundle: str | None, parameters: dict[str, Any] | None) -> OutputNodes:
+        :param inputNode: volume node, or nodes by role for a task with several inputs.
+        """
+        self._runner.start(**self._request(inputNode, bundle, parameters, task), callbacks=callbacks)
+
+    def waitForRun(
+        self, inputNode: Any, bundle: str | None, parameters: dict[str, Any] | None, task: str | None = None
+    ) -> OutputNodes:
         """Run to the end and return the new nodes by output role."""
-        return self._runner.wait(**self._request(inputNode, bundle, parameters))
+        return self._runner.wait(**self._request(inputNode, bundle, parameters, task))
 
     def poll(self) -> None:
         """Call the callbacks of the run in progress; never waits."""
@@ -73,12 +96,14 @@ class TaskLogic(ScriptedLoadableModuleLogic):
         """End the child process; the next run starts a new one."""
         self._runner.close()
 
-    def _request(self, inputNode: Any, bundle: str | None, parameters: dict[str, Any] | None) -> dict[str, Any]:
-        parameters = dict(parameters or {})
+    def _request(
+        self, inputNode: Any, bundle: str | None, parameters: dict[str, Any] | None, task: str | None
+    ) -> dict[str, Any]:
+        task, parameters = task or self.task, dict(parameters or {})
         return {
-            "task": self.task,
-            "source": inputNode,
+            "task": task,
+            "inputs": as_inputs(inputNode),
             "bundle": bundle,
             "parameters": parameters,
-            "output_names": self.outputNames(parameters),
+            "output_names": self.outputNames(task, parameters),
         }

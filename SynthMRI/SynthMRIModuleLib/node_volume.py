@@ -16,22 +16,23 @@ from slicer.i18n import tr as _
 if TYPE_CHECKING:
     from SynthMRILib.volume import Volume
 
+LABEL_MAP = "vtkMRMLLabelMapVolumeNode"
 #: Node classes that derive from the scalar volume node but do not hold one intensity per voxel.
 NOT_INTENSITIES = {
-    "vtkMRMLLabelMapVolumeNode": "a label map",
+    LABEL_MAP: "a label map",
     "vtkMRMLVectorVolumeNode": "a color or vector volume",
     "vtkMRMLTensorVolumeNode": "a tensor volume",
     "vtkMRMLDiffusionWeightedVolumeNode": "a diffusion-weighted series",
 }
 
 
-def reason_not_usable(node: slicer.vtkMRMLNode | None) -> str:
+def reason_not_usable(node: slicer.vtkMRMLNode | None, *, labels_allowed: bool = False) -> str:
     """Why this node cannot be read as a volume, in one sentence; empty when it can."""
     if node is None:
         return _("Select an input volume.")
     name = node.GetName()
     for class_name, words in NOT_INTENSITIES.items():
-        if node.IsA(class_name):
+        if node.IsA(class_name) and not (labels_allowed and class_name == LABEL_MAP):
             return _("'{name}' is {kind}. Select a scalar MR volume.").format(name=name, kind=words)
     if not node.IsA("vtkMRMLScalarVolumeNode"):
         return _("'{name}' is not a volume. Select a scalar MR volume.").format(name=name)
@@ -45,7 +46,7 @@ def reason_not_usable(node: slicer.vtkMRMLNode | None) -> str:
     return ""
 
 
-def volume_from_node(node: slicer.vtkMRMLScalarVolumeNode) -> Volume:
+def volume_from_node(node: slicer.vtkMRMLScalarVolumeNode, *, labels_allowed: bool = False) -> Volume:
     """A copy of the node's voxels (k, j, i) as float32 and its grid; the node is not touched.
 
     Raises InputError with a sentence when the node is a label map, has several values per voxel, or is empty.
@@ -53,7 +54,7 @@ def volume_from_node(node: slicer.vtkMRMLScalarVolumeNode) -> Volume:
     from SynthMRILib.errors import InputError
     from SynthMRILib.volume import Grid, Volume
 
-    reason = reason_not_usable(node)
+    reason = reason_not_usable(node, labels_allowed=labels_allowed)
     if reason:
         raise InputError(reason)
     voxels = np.array(slicer.util.arrayFromVolume(node), dtype=np.float32)

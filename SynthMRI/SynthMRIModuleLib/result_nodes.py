@@ -10,6 +10,7 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import slicer
 
 from .node_volume import write_volume
@@ -23,6 +24,9 @@ TASK_ATTRIBUTE = "SynthMRI.Task"
 INTENDED_USE_ATTRIBUTE = "SynthMRI.IntendedUse"
 PROVENANCE_ATTRIBUTE = "SynthMRI.Provenance"
 SOURCE_REFERENCE = "SynthMRI.Source"
+#: Of the voxels that are not background: where the window of a new contrast begins and ends.
+WINDOW_PERCENTILES = (1.0, 99.5)
+WINDOW_SAMPLES = 200_000
 
 
 @dataclass(frozen=True)
@@ -30,21 +34,24 @@ class SourceSnapshot:
     """What is remembered of the input when a run starts, so that later changes to it do not misplace the result.
 
     Args:
-        node: the input volume.
+        node: the leading input volume; the result is placed beside it.
         parent_transform: transform the input was under, or None.
+        others: the other inputs.
     """
 
     node: slicer.vtkMRMLScalarVolumeNode
     parent_transform: slicer.vtkMRMLTransformNode | None
+    others: tuple[slicer.vtkMRMLVolumeNode, ...] = ()
 
     @classmethod
-    def of(cls, node: slicer.vtkMRMLScalarVolumeNode) -> SourceSnapshot:
-        return cls(node, node.GetParentTransformNode())
+    def of(cls, node: slicer.vtkMRMLScalarVolumeNode, *others: slicer.vtkMRMLVolumeNode) -> SourceSnapshot:
+        return cls(node, node.GetParentTransformNode(), others)
 
     @property
     def in_scene(self) -> bool:
-        """False once the node was deleted or the scene closed."""
-        return self.node.GetScene() is not None and self.node.GetScene() is slicer.mrmlScene
+        """False once one of the nodes was deleted or the scene closed."""
+        scenes = [node.GetScene() for node in (self.node, *self.others)]
+        return all(scene is not None and scene is slicer.mrmlScene for scene in scenes)
 
 
 def add_result_node(
@@ -55,6 +62,7 @@ def add_result_node(
     role: str,
     task: str,
     provenance: dict[str, Any],
+    own_window: bool = False,
 ) -> slicer.vtkMRMLScalarVolumeNode:
     """A new volume node beside its source. When anything fails on the way, nothing stays in the scene.
 
@@ -65,14 +73,21 @@ def add_result_node(
         role: output role of the task, e.g. "output" or "epistemic".
         task: name of the task that made it.
         provenance: JSON types only.
+        own_window: the result has another contrast than its source and gets a window from its own brain voxels.
     """
     scene = slicer.mrmlScene
-    node = scene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", scene.GenerateUniqueName(name))
+    node = scene.CreateNodeByClass("vtkMRMLScalarVolumeNode")
+    node.UnRegister(None)
+    node.SetName(scene.GenerateUniqueName(name))
+    node.UndoEnabledOn()  # where the application keeps an undo history, a result is part of it
+    scene.AddNode(node)
     try:
         _mark(node, role=role, task=task, provenance=provenance)
         write_volume(volume, node)
         _follow_source(node, source)
-        _place_beside(node, source.node)
+        if own_window:
+            _set_own_window(node, volume)
+        place_beside(node, source.node)
         _store_with_header(node)
     except Exception:
         remove_result_node(node)
@@ -99,6 +114,20 @@ def source_of(node: slicer.vtkMRMLNode | None) -> slicer.vtkMRMLScalarVolumeNode
     return node.GetNodeReference(SOURCE_REFERENCE) if node is not None else None
 
 
+def uncertainty_of(result: slicer.vtkMRMLNode | None) -> slicer.vtkMRMLScalarVolumeNode | None:
+    """The map of total uncertainty that belongs to a result: made from the same source, with as many voxels."""
+    source = source_of(result)
+    for node in slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode") if source is not None else ():
+        if node.GetAttribute(OUTPUT_ATTRIBUTE) == "total" and source_of(node) is source and _same_size(node, result):
+            return node
+    return None
+
+
+def _same_size(one: slicer.vtkMRMLScalarVolumeNode, other: slicer.vtkMRMLScalarVolumeNode) -> bool:
+    images = [node.GetImageData() for node in (one, other)]
+    return all(image is not None for image in images) and images[0].GetDimensions() == images[1].GetDimensions()
+
+
 def provenance_of(node: slicer.vtkMRMLNode) -> dict[str, Any]:
     """What made this volume; empty for a volume that is not ours."""
     text = node.GetAttribute(PROVENANCE_ATTRIBUTE)
@@ -120,6 +149,8 @@ def _follow_source(node: slicer.vtkMRMLScalarVolumeNode, source: SourceSnapshot)
     if source.parent_transform is not None and source.parent_transform.GetScene() is not None:
         node.SetAndObserveTransformNodeID(source.parent_transform.GetID())
     node.SetNodeReferenceID(SOURCE_REFERENCE, source.node.GetID())
+    for other in source.others:
+        node.AddNodeReferenceID(SOURCE_REFERENCE, other.GetID())
     node.CreateDefaultDisplayNodes()
     display, source_display = node.GetDisplayNode(), source.node.GetDisplayNode()
     if display is None or source_display is None:
@@ -131,7 +162,16 @@ def _follow_source(node: slicer.vtkMRMLScalarVolumeNode, source: SourceSnapshot)
     display.SetWindowLevel(source_display.GetWindow(), source_display.GetLevel())
 
 
-def _place_beside(node: slicer.vtkMRMLScalarVolumeNode, source: slicer.vtkMRMLScalarVolumeNode) -> None:
+def _set_own_window(node: slicer.vtkMRMLScalarVolumeNode, volume: Volume) -> None:
+    """From the 1st to the 99.5th percentile of the voxels that are not background."""
+    inside = volume.voxels[volume.voxels != 0]
+    if inside.size and node.GetDisplayNode() is not None:
+        lowest, highest = np.percentile(inside[:: max(1, inside.size // WINDOW_SAMPLES)], WINDOW_PERCENTILES)
+        node.GetDisplayNode().SetAutoWindowLevel(False)
+        node.GetDisplayNode().SetWindowLevelMinMax(float(lowest), float(max(highest, lowest + 1e-6)))
+
+
+def place_beside(node: slicer.vtkMRMLScalarVolumeNode, source: slicer.vtkMRMLScalarVolumeNode) -> None:
     """Put the result right after its source in the subject hierarchy: same patient, same study, same folder."""
     hierarchy = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(slicer.mrmlScene)
     if hierarchy is None:

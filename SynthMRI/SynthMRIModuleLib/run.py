@@ -1,7 +1,7 @@
-"""One run of a task on one volume node: from the node to the child process and back to a new node.
+"""One run of a task on volume nodes: from the nodes to the child process and back to new nodes.
 
-The scene is touched only at the very end and only on success. The input is copied when the run starts; if its node is
-deleted meanwhile, or the scene closed, the run is cancelled.
+The scene is touched only at the very end and only on success. The inputs are copied when the run starts; if one of the
+nodes is deleted meanwhile, or the scene closed, the run is cancelled.
 """
 
 from __future__ import annotations
@@ -13,13 +13,16 @@ from typing import TYPE_CHECKING, Any
 import slicer
 from slicer.i18n import tr as _
 
-from .node_volume import volume_from_node
+from .frames import frame_text
+from .inputs import Inputs, leading_role, volumes_from_inputs
 from .result_nodes import SourceSnapshot, add_result_node, remove_result_node
 
 if TYPE_CHECKING:
     from SynthMRILib.jobs.client import JobClient
     from SynthMRILib.jobs.job import Job
 
+#: Tasks whose result has another contrast than its inputs.
+NEW_CONTRAST_TASKS = ("synthetic-dir",)
 #: Name of the node of each output role, after the name of its source; one not listed is not put into the scene.
 OutputNames = dict[str, str]
 OutputNodes = dict[str, slicer.vtkMRMLScalarVolumeNode]
@@ -48,7 +51,7 @@ class Run:
     Args:
         client: runs the job.
         task: name of the task.
-        source: input volume; copied, never changed. Raises InputError when it cannot be used.
+        inputs: nodes by role; copied, never changed. Raises InputError when they cannot be used.
         bundle: name or folder of the bundle, None for a run that needs none.
         parameters: parameters of the task, JSON types.
         output_names: suffix of the node name for each output role that becomes a node.
@@ -58,20 +61,26 @@ class Run:
         self,
         client: JobClient,
         task: str,
-        source: slicer.vtkMRMLScalarVolumeNode,
+        inputs: Inputs,
         *,
         bundle: str | None,
         parameters: dict[str, Any],
         output_names: OutputNames,
         callbacks: Callbacks,
     ) -> None:
-        self._source = SourceSnapshot.of(source)
+        from SynthMRILib.tasks import get_task
+
+        engine_task = get_task(task)
+        volumes = volumes_from_inputs(engine_task, inputs)
+        leading = inputs[leading_role(engine_task, inputs)]
+        self._source = SourceSnapshot.of(leading, *(node for node in inputs.values() if node is not leading))
+        self._name = " ".join(filter(None, [leading.GetName(), frame_text(leading)]))
         self._task = task
         self._output_names = output_names
         self._callbacks = callbacks
         self._source_lost = False
         self._delivered = False
-        self._job: Job = client.submit(task, {"input": volume_from_node(source)}, bundle=bundle, parameters=parameters)
+        self._job: Job = client.submit(task, volumes, bundle=bundle, parameters=parameters)
         self._job.on_progress = self._on_progress
         self._job.on_log = callbacks.on_log
 
@@ -79,6 +88,12 @@ class Run:
     def active(self) -> bool:
         """True until the end of the run was told."""
         return not self._delivered
+
+    @property
+    def findings(self) -> list[str]:
+        """Sentences about the result that the task gave with it; empty until the run is done."""
+        measured = self._job.result.measurements if self._job.result is not None else {}
+        return [finding["message"] for finding in measured.get("findings", [])]
 
     def poll(self) -> None:
         """Pass on what happened since the last call. Never waits."""
@@ -117,27 +132,35 @@ class Run:
             return None
         from SynthMRILib.errors import Cancelled
 
-        return Cancelled(_("The input volume was removed from the scene, so the run was stopped."))
+        return Cancelled(_("An input volume was removed from the scene, so the run was stopped."))
 
     def _make_nodes(self) -> OutputNodes:
         result = self._job.result
         nodes: OutputNodes = {}
+        slicer.mrmlScene.SaveStateForUndo()
         try:
             for role, suffix in self._output_names.items():
                 if role in result.outputs:
                     nodes[role] = add_result_node(
                         result.outputs[role],
                         source=self._source,
-                        name=f"{self._source.node.GetName()} {suffix}",
+                        name=f"{self._name} {_unless_unchanged(suffix, result.provenance)}",
                         role=role,
                         task=self._task,
                         provenance=result.provenance,
+                        own_window=role == "output" and self._task in NEW_CONTRAST_TASKS,
                     )
         except Exception:
             for node in nodes.values():
                 remove_result_node(node)
             raise
         return nodes
+
+
+def _unless_unchanged(suffix: str, provenance: dict[str, Any]) -> str:
+    """Motion correction that found nothing to correct gives the input back, which must not be called corrected."""
+    decision = provenance.get("motion", {}).get("decision", "corrected")
+    return suffix if decision == "corrected" else _("SYNTH unchanged copy")
 
 
 def _call(callback: Callable[[Any], None] | None, value: object) -> None:

@@ -16,9 +16,10 @@ class RunLogic(Protocol):
     """What this part needs of a module's logic."""
 
     running: bool
+    findings: list[str]
 
     def check(self, inputNode: Any, bundle: str | None, parameters: dict[str, Any]) -> list: ...
-    def ensureDependencies(self) -> None: ...
+    def ensureDependencies(self, **request: Any) -> None: ...
     def start(self, inputNode: Any, bundle: str | None, parameters: dict[str, Any], **callbacks: Any) -> None: ...
     def poll(self) -> None: ...
     def cancel(self) -> None: ...
@@ -83,8 +84,7 @@ class RunPanel:
         from SynthMRILib.errors import SynthMRIError
 
         try:
-            if self._request["bundle"] is not None:
-                self._logic.ensureDependencies()
+            self._logic.ensureDependencies(**self._request)
             self._logic.start(
                 **self._request,
                 onProgress=self._controls.show_progress,
@@ -99,7 +99,8 @@ class RunPanel:
         self._controls.begin()
 
     def _finished(self, result: Any) -> None:
-        self._end(_("Done in {duration}.").format(duration=self._controls.duration()))
+        done = _("Done in {duration}.").format(duration=self._controls.duration())
+        self._end("\n".join([done, *self._logic.findings]))
         self._on_finished(result)
 
     def _failed(self, error: Exception) -> None:

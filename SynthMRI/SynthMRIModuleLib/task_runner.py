@@ -5,12 +5,12 @@ from __future__ import annotations
 import time
 from typing import Any
 
-import slicer
 from slicer.i18n import tr as _
 
 from .bundle_choice import chosen_bundle
 from .dependencies import ensure_dependencies
 from .engine import close_shared_client, shared_client
+from .inputs import Inputs
 from .run import Callbacks, OutputNames, OutputNodes, Run
 
 WAIT_SECONDS = 0.02
@@ -27,10 +27,15 @@ class TaskRunner:
         """True from `start` until `poll` has told how it ended."""
         return self._run is not None and self._run.active
 
+    @property
+    def findings(self) -> list[str]:
+        """Sentences about the latest result, from the task that made it."""
+        return self._run.findings if self._run is not None else []
+
     def start(
         self,
         task: str,
-        source: slicer.vtkMRMLScalarVolumeNode,
+        inputs: Inputs,
         *,
         bundle: str | None,
         parameters: dict[str, Any],
@@ -46,7 +51,7 @@ class TaskRunner:
         self._run = Run(
             shared_client(),
             task,
-            source,
+            inputs,
             bundle=None if chosen is None else str(chosen.folder),
             parameters=parameters,
             output_names=output_names,

@@ -10,7 +10,7 @@ import importlib
 import inspect
 
 import pytest
-from module_support import SUPER_RESOLUTION, UNCERTAINTY
+from module_support import READER_STUDY, SUPER_RESOLUTION, UNCERTAINTY
 
 #: Part -> names and arguments that other modules use.
 PARTS = {
@@ -33,8 +33,11 @@ FUNCTIONS = {
     "result_nodes.is_synthetic": ["node"],
     "result_nodes.source_of": ["node"],
     "result_nodes.provenance_of": ["node"],
-    "node_volume.volume_from_node": ["node"],
-    "node_volume.reason_not_usable": ["node"],
+    "node_volume.volume_from_node": ["node", "labels_allowed"],
+    "node_volume.reason_not_usable": ["node", "labels_allowed"],
+    "node_volume.write_volume": ["volume", "node"],
+    "result_nodes.remove_result_node": ["node"],
+    "dependencies.is_installed": ["requirement"],
 }
 #: Attributes and roles that scenes of users hold.
 STORED = {
@@ -48,13 +51,32 @@ STORED = {
 #: Parameters that scenes of users hold, and the members of their enumerations, which are stored by name.
 PARAMETERS = {
     "SynthMRI": {
-        "inputVolume", "outputVolume", "method", "bundle", "device", "precision", "tile", "seed", "compareWhenDone",
+        "task", "inputVolume", "flairVolume", "t1Volume", "t2Volume", "maskVolume", "motionVolume", "outputVolume",
+        "method", "denoisingMethod", "dirMethod", "motionMethod",
+        "bundle", "denoisingBundle", "dirBundle", "motionBundle",
+        "sharpness", "residual", "strength", "noise", "preset", "formula", "t1Factor", "smoothing", "forceCorrection", "registered", "biasCorrection",
+        "device", "precision", "tile", "seed",
+        "compareWhenDone", "compareMode", "blend", "showDifference", "showUncertainty",
     },
     "SynthMRIUncertainty": {
         "inputVolume", "bundle", "passes", "imageVolume", "uncertaintyVolume", "threshold", "opacity",
     },
+    "SynthMRIReaderStudy": {"studyFolder", "reader"},
 }  # fmt: skip
 MEMBERS = {
+    "Task": {
+        "SUPER_RESOLUTION": "super-resolution",
+        "DENOISING": "denoising",
+        "SYNTHETIC_DIR": "synthetic-dir",
+        "MOTION_CORRECTION": "motion-correction",
+    },
+    "Preset": {"STANDARD": "standard", "LOW_FIELD": "low-field"},
+    "Formula": {
+        "AUTOMATIC": "auto",
+        "FLAIR_MINUS_T1": "flair-minus-t1",
+        "FLAIR_TIMES_T2": "flair-times-t2",
+    },
+    "CompareMode": {"SIDE_BY_SIDE": "side by side", "BLINK": "blink", "BLEND": "blend"},
     "Method": {"NETWORK": "network", "BSPLINE": "bspline"},
     "Device": {"AUTOMATIC": "auto", "CPU": "cpu", "CUDA": "cuda", "MPS": "mps"},
     "Precision": {"AUTOMATIC": "auto", "FLOAT32": "float32", "BFLOAT16": "bfloat16", "FLOAT16": "float16"},
@@ -68,7 +90,7 @@ def part(path: str):
 
 @pytest.fixture(autouse=True)
 def modules(slicer_desktop):
-    for path in (SUPER_RESOLUTION, UNCERTAINTY):
+    for path in (SUPER_RESOLUTION, UNCERTAINTY, READER_STUDY):
         slicer_desktop.load_module(path)
 
 
@@ -86,10 +108,12 @@ def test_functions_take_what_modules_give(path, arguments):
 @pytest.mark.parametrize("name", ["SynthMRI", "SynthMRIUncertainty"])
 def test_logics_are_called_as_scripts_call_them(name):
     logic = getattr(importlib.import_module(name), f"{name}Logic")
-    assert list(inspect.signature(logic.process).parameters) == ["self", "inputNode", "bundle", "parameters"]
-    start = ["self", "inputNode", "bundle", "parameters", "onProgress", "onLog", "onFinished", "onError"]
-    assert list(inspect.signature(logic.start).parameters) == start
-    assert list(inspect.signature(logic.check).parameters) == ["self", "inputNode", "bundle", "parameters"]
+    request = ["self", "inputNode", "bundle", "parameters", "task"]
+    assert list(inspect.signature(logic.process).parameters) == request
+    assert list(inspect.signature(logic.start).parameters) == [
+        *request, "onProgress", "onLog", "onFinished", "onError",
+    ]  # fmt: skip
+    assert list(inspect.signature(logic.check).parameters) == request
 
 
 def test_what_scenes_hold_keeps_its_names():
@@ -105,10 +129,12 @@ def test_parameters_keep_their_names(name, parameters):
     assert set(getattr(importlib.import_module(name), f"{name}ParameterNode").allParameters) == parameters
 
 
-def test_uncertainty_uses_no_other_part_than_those_above():
+@pytest.mark.parametrize("module", [UNCERTAINTY, READER_STUDY], ids=lambda path: path.stem)
+def test_sister_modules_use_no_other_part_than_those_above(module):
     used = {
         line.split("SynthMRIModuleLib.")[1].split()[0]
-        for line in UNCERTAINTY.read_text(encoding="utf-8").splitlines()
+        for file in [module, *module.parent.glob("*Lib/*.py")]
+        for line in file.read_text(encoding="utf-8").splitlines()
         if "from SynthMRIModuleLib." in line
     }
     assert used <= {path.split(".")[0] for path in (*PARTS, *FUNCTIONS)}

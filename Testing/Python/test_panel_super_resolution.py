@@ -99,11 +99,11 @@ def test_findings_about_the_input_are_shown_before_apply(desktop, panel):
 def test_apply_adds_a_finer_volume_and_shows_it_beside_its_source(desktop, panel, slicer_scene):
     panel.ui.applyButton.click()
     assert panel.ui.applyButton.text == "Cancel" and panel.ui.progressBar.visible
-    assert not panel.ui.superResolutionCollapsibleButton.enabled
+    assert not panel.ui.taskTabWidget.enabled
     assert desktop.wait_until(lambda: not panel.logic.running, timeout=SECONDS)
     assert synthetic_volumes(slicer_scene) == ["T1w SYNTH 2x B-spline"]
     assert panel.ui.applyButton.text == "Apply" and panel.ui.applyButton.enabled
-    assert panel.ui.superResolutionCollapsibleButton.enabled and not panel.ui.progressBar.visible
+    assert panel.ui.taskTabWidget.enabled and not panel.ui.progressBar.visible
     assert panel.ui.statusLabel.text.startswith("Done in")
     assert shown_volumes(slicer_scene) == {
         "SynthMRIBefore": "T1w",
@@ -113,10 +113,14 @@ def test_apply_adds_a_finer_volume_and_shows_it_beside_its_source(desktop, panel
 
 
 def shown_volumes(slicer) -> dict[str, str]:
-    """Volume in the background of each of our views."""
+    """Volume in the background of each of our views that is shown."""
+    from SynthMRIModuleLib.compare_layouts import slice_views
+
     manager = slicer.app.layoutManager()
-    names = [name for name in manager.sliceViewNames() if name.startswith("SynthMRI")]
-    ids = {name: manager.sliceWidget(name).mrmlSliceCompositeNode().GetBackgroundVolumeID() for name in names}
+    ids = {
+        name: manager.sliceWidget(name).mrmlSliceCompositeNode().GetBackgroundVolumeID()
+        for name in slice_views(manager.layout)
+    }
     return {name: slicer.mrmlScene.GetNodeByID(node_id).GetName() for name, node_id in ids.items()}
 
 

@@ -1,0 +1,89 @@
+"""The tabs of the panel, one a task, with what is shown of a task's choices."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from slicer.i18n import tr as _
+
+from .choices import Task
+from .task_forms import FORMS, available_tasks, task_parameters
+
+ENHANCEMENTS = (Task.SUPER_RESOLUTION, Task.DENOISING)
+PAGES: dict[str, tuple[Task, ...]] = {
+    "enhancePage": ENHANCEMENTS,
+    "dirPage": (Task.SYNTHETIC_DIR,),
+    "motionPage": (Task.MOTION_CORRECTION,),
+}
+#: Rows that only some parameters need: engine parameter -> widgets.
+ROWS = {
+    "sharpness": ("sharpnessLabel", "sharpnessSliderWidget"),
+    "force": ("forceLabel", "forceCheckBox"),
+    "residual": ("residualLabel", "residualCheckBox"),
+    "strength": ("strengthLabel", "strengthSliderWidget"),
+    "noise": ("noiseLabel", "noiseSliderWidget"),
+    "preset": ("presetLabel", "presetComboBox"),
+    "registered": ("registeredLabel", "registeredCheckBox"),
+    "bias_correction": ("biasCorrectionLabel", "biasCorrectionCheckBox"),
+    "formula": ("formulaLabel", "formulaComboBox"),
+    "factor": ("t1FactorLabel", "t1FactorSliderWidget"),
+    "smoothing": ("smoothingLabel", "smoothingSliderWidget"),
+}
+#: Parameters that only the method of that name uses.
+METHOD_ROWS = {"arithmetic": ("formula", "factor", "smoothing"), "network": ("sharpness", "residual", "strength")}
+
+
+class TaskTabs:
+    """Shows the tab of a task and tells when its user selects another task.
+
+    Args:
+        ui: widgets by name: taskTabWidget, enhancementComboBox, the pages and the rows of ROWS.
+        on_selected: called with the selected task.
+    """
+
+    def __init__(self, ui: Any, *, on_selected: Callable[[Task], None]) -> None:
+        self._ui = ui
+        self._on_selected = on_selected
+        self._showing = False
+        self._tasks = available_tasks()
+        for task in ENHANCEMENTS:
+            if task in self._tasks:
+                ui.enhancementComboBox.addItem(task.label(), task.value)
+        for name, tasks in PAGES.items():
+            index = ui.taskTabWidget.indexOf(getattr(ui, name))
+            ui.taskTabWidget.setTabEnabled(index, any(task in self._tasks for task in tasks))
+        ui.taskTabWidget.setTabToolTip(0, _("Finer voxels, or less noise, from one volume."))
+        ui.taskTabWidget.setTabToolTip(1, _("A double inversion recovery volume from FLAIR with T1w, T2w or both."))
+        ui.taskTabWidget.setTabToolTip(2, _("Less blurring and ghosting from a volume whose patient moved."))
+        ui.taskTabWidget.connect("currentChanged(int)", self._on_changed)
+        ui.enhancementComboBox.connect("currentIndexChanged(int)", self._on_changed)
+
+    def show(self, task: Task, *, method: str) -> None:
+        """Show the tab of this task and the rows that the task and the method have."""
+        ui = self._ui
+        self._showing = True
+        page = next(name for name, tasks in PAGES.items() if task in tasks)
+        ui.taskTabWidget.setCurrentIndex(ui.taskTabWidget.indexOf(getattr(ui, page)))
+        if task in ENHANCEMENTS:
+            ui.enhancementComboBox.setCurrentIndex(ui.enhancementComboBox.findData(task.value))
+        self._showing = False
+        known = task_parameters(task.value) if task in self._tasks else {}
+        for parameter, widgets in ROWS.items():
+            of_method = all(parameter not in names or method in ("", m) for m, names in METHOD_ROWS.items())
+            shown = parameter in known and parameter in FORMS[task].parameters and of_method
+            for name in widgets:
+                getattr(ui, name).visible = shown
+
+    def _on_changed(self, _index: int) -> None:
+        if not self._showing:
+            self._on_selected(self._selected())
+
+    def _selected(self) -> Task:
+        ui = self._ui
+        for name, tasks in PAGES.items():
+            if ui.taskTabWidget.currentIndex == ui.taskTabWidget.indexOf(getattr(ui, name)):
+                if tasks == ENHANCEMENTS:
+                    return Task(ui.enhancementComboBox.itemData(ui.enhancementComboBox.currentIndex))
+                return tasks[0]
+        return Task.SUPER_RESOLUTION
