@@ -34,7 +34,10 @@ MAXIMUM_LIST = 8
 NETWORKS = {
     "RRDBNet": ("rrdb", "RRDBNet"),
     "ResidualUNet": ("unet", "ResidualUNet"),
+    "SeverityNet": ("severity", "SeverityNet"),
     "ConditionalDiffusion": ("diffusion", "ConditionalDiffusion"),
+    "SliceEncoder": ("slice_encoder", "SliceEncoder"),
+    "SliceResNet": ("slice_resnet", "SliceResNet"),
 }
 
 

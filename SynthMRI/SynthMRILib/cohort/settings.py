@@ -24,6 +24,7 @@ from .cases import Case, input_signature
 BUNDLE_TASKS = {
     "super-resolution": "super-resolution",
     "denoising": "denoising",
+    "motion-correction": "motion-correction",
     "uncertainty": "super-resolution",
 }
 #: What the main output of a task is called in file names, where it is not the task's name.

@@ -8,6 +8,7 @@ COMMAND_MODULES = (
     "enhance",
     "denoising",
     "synthetic_dir",
+    "motion_correction",
     "evaluate",
     "simulate",
     "train",

@@ -8,7 +8,7 @@ What it leaves out: spin history, changes of B0 and coil sensitivity with pose, 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -97,27 +97,52 @@ def draw(rng: np.random.Generator, *, sequence: str | None = None, severity: flo
 def apply(record: MotionRecord, volume: Volume) -> MotionResult:
     """Scan a volume (magnitude, noise-free or nearly so) with this motion."""
     grid, voxels = volume.grid, volume.voxels
-    mask = head_mask(voxels)
-    pivot = head_pivot(mask, grid)
-    order = view_orders.apply(record.order, grid)
-    absolute = traces.poses(record.trace, order.times, duration=order.duration)
-    center_weight, edge_weight = shot_weights(voxels, order)
-    poses = relative_poses(absolute, center_weight, pivot)
-    moved, still = _scan(record, voxels, grid, order, poses, pivot)
-    shift = residual_shift(moved, still, mask)
+    course = _course(record, volume)
+    moved, still = _scan(record, voxels, grid, course.order, course.poses, course.pivot)
+    shift = residual_shift(moved, still, course.mask)
     moved = np.abs(_shifted(moved, -shift)) if np.abs(shift).max() > 1e-3 else moved
-    displacement = _displacements(poses, mask, grid, pivot)
-    severity = float(np.sqrt((edge_weight * displacement**2).sum()))
+    severity = course.severity_mm()
     return MotionResult(
         moved=volume.with_voxels(moved),
         still=volume.with_voxels(still),
         severity_mm=severity,
         band=int(np.searchsorted(SEVERITY_BANDS_MM, severity, side="right")),
-        displacement_mm=float(displacement.max()),
+        displacement_mm=float(course.displacements.max()),
         residual_mm=tuple((grid.ijk_to_ras[:3, :3] @ shift[::-1]).tolist()),
-        poses=poses,
-        times=order.times,
+        poses=course.poses,
+        times=course.order.times,
     )
+
+
+def scaled_to(record: MotionRecord, volume: Volume, *, severity_mm: float) -> MotionRecord:
+    """The same motion, larger or smaller, so that its severity is about `severity_mm`; unchanged for a still head."""
+    present = _course(record, volume).severity_mm()
+    return replace(record, trace=record.trace.scaled(severity_mm / present)) if present > 0 else record
+
+
+@dataclass(frozen=True, eq=False)
+class _Course:
+    """How a head moves through a scan: poses of the shots, what each weighs and how far it displaces the head [mm]."""
+
+    mask: np.ndarray
+    pivot: np.ndarray
+    order: ViewOrder
+    poses: np.ndarray
+    edge_weight: np.ndarray
+    displacements: np.ndarray
+
+    def severity_mm(self) -> float:
+        return float(np.sqrt((self.edge_weight * self.displacements**2).sum()))
+
+
+def _course(record: MotionRecord, volume: Volume) -> _Course:
+    mask = head_mask(volume.voxels)
+    pivot = head_pivot(mask, volume.grid)
+    order = view_orders.apply(record.order, volume.grid)
+    absolute = traces.poses(record.trace, order.times, duration=order.duration)
+    center_weight, edge_weight = shot_weights(volume.voxels, order)
+    poses = relative_poses(absolute, center_weight, pivot)
+    return _Course(mask, pivot, order, poses, edge_weight, _displacements(poses, mask, volume.grid, pivot))
 
 
 def _scan(

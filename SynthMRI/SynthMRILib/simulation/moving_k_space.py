@@ -40,8 +40,8 @@ def moving_k_space(
     # Work with the readout last, so that a point of the plane of encoding is a contiguous line.
     layout = (phase, partition, readout)
     result = np.ascontiguousarray(still.transpose(layout))
-    sampler = _Sampler(image)
-    turns, shifts = _index_motion(grid, poses, pivot, sampler.center)
+    sampler = KSpaceSampler(image)
+    turns, shifts = index_motion(grid, poses, pivot, sampler.center)
     frequencies = [fft.fftfreq(n) for n in image.shape]
     for line in range(result.shape[0]):
         points = np.flatnonzero(moved_shots[order.shots[line]])
@@ -50,7 +50,7 @@ def moving_k_space(
     return result.transpose(np.argsort(layout))
 
 
-def _line(line, points, order: ViewOrder, frequencies, turns, shifts, sampler: _Sampler) -> np.ndarray:
+def _line(line, points, order: ViewOrder, frequencies, turns, shifts, sampler: KSpaceSampler) -> np.ndarray:
     """Samples (points, readout) of one phase-encoding line."""
     readout, phase, partition = order.axes
     shots = order.shots[line, points]
@@ -72,9 +72,7 @@ def moves(poses: np.ndarray, grid: Grid, pivot: np.ndarray) -> np.ndarray:
     return np.linalg.norm(moved, axis=-1).max(axis=1) > STILL_MM
 
 
-def _index_motion(
-    grid: Grid, poses: np.ndarray, pivot: np.ndarray, center: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
+def index_motion(grid: Grid, poses: np.ndarray, pivot: np.ndarray, center: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """What every pose does to frequencies: matrices (poses, 3, 3) and shifts (poses, 3) in array order.
 
     A frequency nu (cycles a voxel) is read at turn @ nu, with a phase of -2 pi nu.shift; positions are counted from
@@ -91,7 +89,7 @@ def _index_motion(
     return np.array(turns), np.array(shifts)
 
 
-class _Sampler:
+class KSpaceSampler:
     """The transform of an image, about the center of what it shows, at any frequency."""
 
     def __init__(self, image: np.ndarray) -> None:

@@ -15,6 +15,7 @@ _MODULES = {
     "denoising": "denoising",
     "uncertainty": "uncertainty",
     "synthetic-dir": "synthetic_dir",
+    "motion-correction": "motion_correction",
 }
 
 

@@ -1,0 +1,28 @@
+"""Severity as networks see it: a channel of the correction network, and the logarithm that is estimated."""
+
+from __future__ import annotations
+
+import math
+
+UNKNOWN = -1.0
+"""The channel where severity is not known: the network then corrects by what it sees alone."""
+LARGEST_MM = 8.0
+"""Severities above this are told as this."""
+UNIT_MM = 4.0
+OFFSET_MM = 0.1
+"""Added before the logarithm, so that a head that lies still has one."""
+
+
+def condition_of(severity_mm: float | None) -> float:
+    """The value of the channel for a severity [mm], or for none: 0 (no motion) to 2, or `UNKNOWN`."""
+    return UNKNOWN if severity_mm is None else min(max(severity_mm, 0.0), LARGEST_MM) / UNIT_MM
+
+
+def log_severity(severity_mm: float) -> float:
+    """What severity is estimated on: the logarithm of the severity plus `OFFSET_MM`."""
+    return math.log(max(severity_mm, 0.0) + OFFSET_MM)
+
+
+def severity_of_log(value: float) -> float:
+    """Severity [mm] of a value of `log_severity`, not below zero."""
+    return max(math.exp(value) - OFFSET_MM, 0.0)

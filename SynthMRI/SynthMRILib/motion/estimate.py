@@ -1,0 +1,48 @@
+"""The severity of motion in a volume, from the installed bundle of the task "motion-severity"."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..bundles import Bundle, find_bundles
+from ..errors import BundleError
+from ..inference.precision import resolve_device
+from ..inference.runner import ready_network
+from ..progress import Progress
+from ..tasks.base import Parameters
+from .block_severity import block_features
+from .features import image_features
+from .severity import SeverityEstimate, SeverityModel, contrast_features
+
+TASK = "motion-severity"
+
+
+def severity_bundle() -> Bundle:
+    """The bundle that estimates severity. Raises BundleError when none is installed."""
+    found = find_bundles(TASK)
+    if not found:
+        raise BundleError(f"No bundle for {TASK} is installed, so motion cannot be measured. Install one.")
+    return found[0]
+
+
+def estimate_severity(voxels: np.ndarray, parameters: Parameters, progress: Progress) -> SeverityEstimate:
+    """The severity of motion.
+
+    Args:
+        voxels: float32 (k, j, i) in network units.
+        parameters: device of the run.
+    """
+    bundle = severity_bundle()
+    model = SeverityModel.from_section(bundle.section)
+    return model.estimate(all_features(bundle, voxels, parameters, progress))
+
+
+def all_features(bundle: Bundle, voxels: np.ndarray, parameters: Parameters, progress: Progress) -> dict[str, float]:
+    """Everything that the estimate can be made from, by name."""
+    progress(0.0, "Measuring motion")
+    features = image_features(voxels) | contrast_features(voxels)
+    progress(0.5, "Measuring motion")
+    network = ready_network(bundle, resolve_device(parameters.device))
+    features |= block_features(network, voxels)
+    progress(1.0, "Measuring motion")
+    return features

@@ -1,0 +1,146 @@
+"""Training of motion correction: pairs from a packed cache, validation on pairs of volumes that were held out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from ..motion.condition import condition_of
+from ..networks.unet import ResidualUNet
+from ..simulation.motion import SEVERITY_BANDS_MM, SEVERITY_NAMES
+from .cache import Cache
+from .configuration import from_mapping
+from .losses import charbonnier, foreground_weight, gaussian_likelihood
+from .motion_patches import MotionPatchConfig, MotionPatchSampler
+
+BORDER = 8
+"""Voxels at the border of a patch that do not count: the network sees little of their surroundings."""
+
+
+@dataclass(frozen=True)
+class MotionCorrectionConfig:
+    """What to train and on what.
+
+    Args:
+        cache: packed pairs for training; validation_cache: packed pairs of held-out volumes.
+        network: arguments of `ResidualUNet` but for its channels, which are the volume and the severity.
+        patches: ranges of the samples.
+        batch: patches a step over all processes.
+        epsilon: error [network units] up to which the loss is squared; beyond it grows linearly.
+        gradient_weight: weight of the error of the gradients.
+        variance_weight: weight of the likelihood that trains the variance output.
+        validation_size: edge of the block in the middle of each held-out pair that validation looks at.
+        seed: seed of the samples.
+    """
+
+    cache: Path
+    validation_cache: Path
+    network: dict[str, Any] = field(default_factory=dict)
+    patches: MotionPatchConfig = field(default_factory=MotionPatchConfig)
+    batch: int = 2
+    epsilon: float = 0.05
+    gradient_weight: float = 0.5
+    variance_weight: float = 0.005
+    validation_size: int = 80
+    seed: int = 0
+
+
+class MotionCorrectionTraining:
+    """A `TrainingTask` for the correction of motion, told its severity."""
+
+    network_name = "ResidualUNet"
+    inputs = ("input",)
+
+    def __init__(self, config: MotionCorrectionConfig) -> None:
+        self.config = config
+        self.sampler = MotionPatchSampler(Cache(config.cache), config.patches, seed=config.seed)
+        self.held_out = HeldOutPairs(Cache(config.validation_cache), size=config.validation_size)
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> MotionCorrectionTraining:
+        """From the "training" and "patches" of a configuration. Raises InputError for what it does not know."""
+        patches = from_mapping(MotionPatchConfig, config.get("patches", {}), "patches")
+        values = {**config.get("training", {}), "patches": patches}
+        return cls(from_mapping(MotionCorrectionConfig, values, "training"))
+
+    @property
+    def network_arguments(self) -> dict[str, Any]:
+        return {**self.config.network, "channels": 2}
+
+    def build_network(self) -> nn.Module:
+        return ResidualUNet(**self.network_arguments)
+
+    def batch(self, step: int, rank: int, world: int) -> tuple[Tensor, Tensor]:
+        share = self.config.batch // world
+        first = step * self.config.batch + rank * share
+        moved, still = self.sampler.batch(range(first, first + share))
+        return torch.from_numpy(moved), torch.from_numpy(still)
+
+    def loss(self, network: nn.Module, batch: tuple[Tensor, ...]) -> tuple[Tensor, dict[str, float]]:
+        moved, still = batch
+        inner = (..., *(slice(BORDER, -BORDER),) * 3)
+        mean, log_variance = (part[inner] for part in network(moved.contiguous(memory_format=torch.channels_last_3d)))
+        still = still[inner]
+        weight = foreground_weight(still)
+        fidelity = charbonnier(mean, still, weight, epsilon=self.config.epsilon)
+        edges = gradient_distance(mean, still, weight)
+        likelihood = gaussian_likelihood(mean, log_variance, still, weight)
+        loss = fidelity + self.config.gradient_weight * edges + self.config.variance_weight * likelihood
+        return loss, {"fidelity": fidelity.item(), "edges": edges.item(), "likelihood": likelihood.item()}
+
+    def validate(self, network: nn.Module) -> dict[str, float]:
+        return self.held_out.gains(network)
+
+
+def gradient_distance(prediction: Tensor, target: Tensor, weight: Tensor) -> Tensor:
+    """Weighted mean absolute error of the differences between neighbors, averaged over the axes."""
+    error, parts = prediction - target, []
+    for axis in (2, 3, 4):
+        steps = error.diff(dim=axis).abs()
+        parts.append((weight.narrow(axis, 1, steps.shape[axis]) * steps).mean())
+    return sum(parts) / len(parts)
+
+
+class HeldOutPairs:
+    """The middle of held-out pairs; figures are gains in PSNR [dB] over the volume with motion."""
+
+    def __init__(self, cache: Cache, *, size: int) -> None:
+        self.pairs = []
+        for index in range(0, len(cache), 2):
+            start = tuple((n - size) // 2 for n in cache.shape(index))
+            blocks = [cache.block(index + n, start, size) for n in (0, 1)]
+            self.pairs.append((cache.entries[index].extra, *blocks))
+
+    def gains(self, network: nn.Module) -> dict[str, float]:
+        gathered: dict[str, list[float]] = {}
+        for extra, moved, still in self.pairs:
+            corrected = corrected_block(network, moved, extra["severity_mm"])
+            gain = 10 * np.log10(squared_error(moved, still) / squared_error(corrected, still))
+            band = SEVERITY_NAMES[int(np.searchsorted(SEVERITY_BANDS_MM, extra["severity_mm"], side="right"))]
+            for name in ("all", band, extra["sequence"]):
+                gathered.setdefault(name, []).append(gain)
+            clean = corrected_block(network, still, 0.0)
+            gathered.setdefault("clean_psnr", []).append(-10 * np.log10(squared_error(clean, still)))
+        figures = {f"gain_db_over_input_{n}": v for n, v in gathered.items() if n != "clean_psnr"}
+        figures["psnr_db_of_clean"] = gathered["clean_psnr"]
+        return {name: round(float(np.mean(values)), 3) for name, values in sorted(figures.items())}
+
+
+def squared_error(estimate: np.ndarray, still: np.ndarray) -> float:
+    """Mean squared error where there is signal, away from the border of the block."""
+    inner = (slice(BORDER, -BORDER),) * 3
+    mask = still[inner] > 0.02
+    return float(np.mean((estimate[inner] - still[inner])[mask] ** 2)) + 1e-12
+
+
+@torch.inference_mode()
+def corrected_block(network: nn.Module, moved: np.ndarray, severity_mm: float | None) -> np.ndarray:
+    """The network's mean for a whole block (k, j, i)."""
+    block = np.stack([moved, np.full_like(moved, condition_of(severity_mm))])[None]
+    x = torch.from_numpy(block).to(next(network.parameters()).device)
+    return network(x.contiguous(memory_format=torch.channels_last_3d))[0][0, 0].float().cpu().numpy()
