@@ -46,5 +46,5 @@ def resampled(volume: Volume, onto: Volume, *, labels: bool = False) -> np.ndarr
         matrix[:3, 3][::-1],
         output_shape=onto.shape,
         order=0 if labels else 1,
-        mode="constant" if labels else "nearest",
+        mode="grid-constant" if labels else "nearest",
     )

@@ -76,9 +76,9 @@ def cached(path: Path, *, source: str = "all") -> list[Case]:
 def listed(path: Path) -> list[Case]:
     """Cases of any task from a JSON file.
 
-    The file holds a list of objects with "reference" (file of the truth), "inputs" (file by role) and, if wanted,
-    "name", "contrast", "lesions" (file of a segmentation) and "options" (parameters of the task). File names are
-    relative to the list. Raises InputError for a file of another form.
+    The file holds a list of objects with "reference" (file of the truth), "inputs" (file by role; left out for
+    super-resolution of the halved truth) and, if wanted, "name", "contrast", "lesions" (file of a segmentation) and
+    "options" (parameters of the task). File names are relative to the list. Raises InputError for another form.
     """
     try:
         entries = json.loads(path.read_text(encoding="utf-8"))
@@ -92,11 +92,13 @@ def listed(path: Path) -> list[Case]:
 
 
 def _listed_case(entry: dict[str, Any], folder: Path, number: int) -> Case:
-    inputs = {str(role): folder / name for role, name in entry["inputs"].items()}
+    inputs = {str(role): folder / name for role, name in entry.get("inputs", {}).items()}
     reference = folder / entry["reference"]
     lesions = folder / entry["lesions"] if entry.get("lesions") else None
 
     def read() -> Contents:
+        if not inputs:
+            return halved(read_volume(reference))
         volumes = {role: read_volume(file) for role, file in inputs.items()}
         return volumes, read_volume(reference), read_volume(lesions) if lesions else None
 
