@@ -31,10 +31,10 @@ class BasicBlock(nn.Module):
 
 
 class ResNetFeatures(nn.Module):
-    """Maps (n, 1, k, j, i) to features (n, features[-1], k / 16, j / 16, i / 16).
+    """Maps (n, 1, k, j, i) to features (n, features[-1], k / 16, j / 16, i / 16) with the default four stages.
 
     Args:
-        features: width of each of the four stages; every stage after the first, and the stem, halve the resolution.
+        features: width of each stage, four in a ResNet-10; the stem and every stage but the first halve the resolution.
     """
 
     def __init__(self, *, features: tuple[int, ...] = (64, 128, 256, 512)) -> None:
