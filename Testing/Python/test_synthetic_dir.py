@@ -163,7 +163,7 @@ def _moved_matrix(grid: Grid, slices: int) -> np.ndarray:
         (("flair",), {}, "inputs-few"),
         (("flair",), {"method": "arithmetic"}, "inputs-few"),
         (("flair", "t1"), {"method": "arithmetic", "formula": "flair-times-t2"}, "formula-inputs"),
-        (("flair", "t1"), {"method": "network"}, "method"),
+        (("flair", "t1"), {"method": "magic"}, "method"),
         (("flair", "t1"), {"formula": "t1-over-t2"}, "formula"),
         (("flair", "t1"), {"factor": -1.0}, "factor"),
         (("flair", "t1"), {"smoothing": 9.0}, "smoothing"),

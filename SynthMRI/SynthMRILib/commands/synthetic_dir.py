@@ -1,4 +1,4 @@
-"""`synthmri synthetic-dir OUT`: a synthetic DIR volume from FLAIR with T1w, T2w or both; experimental."""
+"""`synthmri synthetic-dir OUT`: a synthetic DIR volume from any of FLAIR, T1w and T2w; experimental."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ..volume_io import read_volume, write_volume
 from .common import ConsoleProgress, add_run_options, check_output, chosen_bundle, print_json, run_parameters, warn
 
 INPUTS = {
-    "flair": "FLAIR; its grid is that of the result",
+    "flair": "FLAIR; its grid is that of the result (without it, that of T1w or T2w)",
     "t1": "T1w without contrast agent",
     "t2": "T2w",
     "mask": "brain mask; not needed for volumes without skull",
@@ -23,16 +23,13 @@ INPUTS = {
 def add_parser(subparsers: argparse._SubParsersAction) -> None:
     parser = subparsers.add_parser(
         "synthetic-dir",
-        help="double inversion recovery from FLAIR with T1w, T2w or both (experimental)",
-        description=(
-            "Experimental: no network is trained for it yet, and it was never compared with an acquired DIR. "
-            + INTENDED_USE
-        ),
+        help="double inversion recovery from any of FLAIR, T1w and T2w (experimental)",
+        description="Experimental: it was never compared with an acquired DIR. " + INTENDED_USE,
     )
     parser.add_argument("output", type=Path, metavar="OUT", help="NIfTI, NRRD or MHA file")
     for name, text in INPUTS.items():
         parser.add_argument(f"--{name}", type=Path, metavar="FILE", help=text)
-    parser.add_argument("--method", default="dictionary", help="dictionary or arithmetic")
+    parser.add_argument("--method", default="auto", help="network, dictionary, arithmetic, or auto")
     parser.add_argument("--formula", default="auto", help="of arithmetic: auto, flair-minus-t1 or flair-times-t2")
     parser.add_argument("--factor", type=float, default=0.3, help="k of FLAIR - k T1")
     parser.add_argument("--smoothing", type=float, default=0.0, help="Gaussian blur of the arithmetic [mm]")
@@ -45,7 +42,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
 def run(arguments: argparse.Namespace) -> int:
     files = {name: getattr(arguments, name) for name in INPUTS if getattr(arguments, name)}
     if not files.keys() - {"mask"}:
-        raise InputError("No volume is given. Give FLAIR and T1w, T2w or both.")
+        raise InputError("No volume is given. Give FLAIR, T1w or T2w, best all of them.")
     check_output(arguments.output, overwrite=arguments.overwrite)
     task = get_task("synthetic-dir")
     own = ("method", "formula", "factor", "smoothing", "registered", "bias_correction")

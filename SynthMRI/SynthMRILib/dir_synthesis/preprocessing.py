@@ -1,6 +1,7 @@
-"""Bring FLAIR, T1w and T2w of one examination to the FLAIR grid, with a brain mask, before any synthesis.
+"""Bring FLAIR, T1w and T2w of one examination to one grid, with a brain mask, before any synthesis.
 
-Everything done is recorded; the result of a synthesis lies on the untouched FLAIR grid, so there is nothing to undo.
+The grid is that of the reference: FLAIR or, without it, the first that is given. Everything done is recorded; the
+result of a synthesis lies on the untouched grid of the reference, so there is nothing to undo.
 N4 is that of Tustison et al. 2010 (SimpleITK).
 """
 
@@ -24,20 +25,20 @@ CONTRASTS = ("flair", "t1", "t2")
 #: A stripped volume has at least this share of its voxels exactly zero; a whole head with air noise far less.
 STRIPPED_BACKGROUND = 0.3
 LEAST_BRAIN_ML = 1.0
-BRAIN_RULE = "voxels of FLAIR that are not zero, largest connected part, holes filled"
+BRAIN_RULE = "voxels of {name} that are not zero, largest connected part, holes filled"
 N4_SHRINK = 4
 N4_ITERATIONS = (30, 20, 10)
 
 
 @dataclass(frozen=True, eq=False)
 class Prepared:
-    """Contrasts on the FLAIR grid.
+    """Contrasts on the grid of the reference.
 
     Args:
         contrasts: float32 arrays (k, j, i) by name.
         covered: boolean (k, j, i) by name: where the contrast has data.
         brain: boolean (k, j, i).
-        grid: of FLAIR.
+        grid: of the reference.
         facts: what was done, JSON types.
     """
 
@@ -58,41 +59,48 @@ def prepare(
     """Register, mask and, if asked for, correct the bias of the inputs.
 
     Args:
-        inputs: "flair" and any of "t1", "t2", "mask" (brain, any grid).
+        inputs: any of "flair", "t1", "t2", at least one of them, and "mask" (brain, any grid).
         registered: the volumes are aligned already in physical space; only resample where grids differ.
         bias_correction: run N4 on each contrast.
 
     Raises:
-        InputError: no brain mask and FLAIR is not stripped; the mask is no brain; registration failed.
+        InputError: no brain mask and the reference is not stripped; the mask is no brain; registration failed.
     """
-    flair = inputs["flair"]
-    brain, rule = brain_mask(flair, inputs.get("mask"))
-    contrasts, covered = {"flair": np.where(brain, flair.voxels, 0)}, {"flair": brain}
+    first, *others = given_contrasts(inputs)
+    reference = inputs[first]
+    brain, rule = brain_mask(reference, inputs.get("mask"), name=first.upper())
+    contrasts, covered = {first: np.where(brain, reference.voxels, 0)}, {first: brain}
     registrations: dict[str, Any] = {}
-    for name in [n for n in CONTRASTS[1:] if n in inputs]:
-        progress(0.3 * len(registrations), f"Registering {name.upper()} to FLAIR")
+    for name in others:
+        progress(0.3 * len(registrations), f"Registering {name.upper()} to {first.upper()}")
         contrasts[name], covered[name], registrations[name] = _on_grid(
-            flair, inputs[name], brain, name=name, registered=registered
+            reference, inputs[name], brain, names=(name.upper(), first.upper()), registered=registered
         )
     if bias_correction:
         progress(0.6, "Correcting bias")
-        contrasts = {n: without_bias(v, covered[n], flair.grid) for n, v in contrasts.items()}
-    facts = {"brain": rule, "brain_ml": round(_milliliters(brain, flair.grid), 1), "registration": registrations}
+        contrasts = {n: without_bias(v, covered[n], reference.grid) for n, v in contrasts.items()}
+    facts = {"brain": rule, "brain_ml": round(_milliliters(brain, reference.grid), 1), "registration": registrations}
+    facts["reference"] = first
     facts["bias_correction"] = {"method": "N4", "shrink": N4_SHRINK} if bias_correction else None
-    return Prepared(contrasts, covered, brain, flair.grid, facts)
+    return Prepared(contrasts, covered, brain, reference.grid, facts)
 
 
-def brain_mask(flair: Volume, given: Volume | None) -> tuple[np.ndarray, str]:
-    """The brain on the FLAIR grid, boolean (k, j, i), and its rule. Raises InputError when there is none."""
+def given_contrasts(inputs: Mapping[str, Volume]) -> list[str]:
+    """Names of the contrasts that are given; the first is the reference."""
+    return [name for name in CONTRASTS if name in inputs]
+
+
+def brain_mask(reference: Volume, given: Volume | None, *, name: str = "FLAIR") -> tuple[np.ndarray, str]:
+    """The brain on the reference's grid, boolean (k, j, i), and its rule. Raises InputError when there is none."""
     if given is not None:
-        moved = resampled(image_from_volume(given), image_from_volume(flair), sitk.Transform(), linear=True)
+        moved = resampled(image_from_volume(given), image_from_volume(reference), sitk.Transform(), linear=True)
         brain, rule = moved > 0.5 * max(float(given.voxels.max()), 1e-9), "given mask"
     else:
-        if not is_stripped(flair):
-            raise InputError("FLAIR shows the whole head; give a brain mask, or volumes without skull.")
-        brain, rule = ndimage.binary_fill_holes(_largest(flair.voxels > 0)), BRAIN_RULE
-    if _milliliters(brain, flair.grid) < LEAST_BRAIN_ML:
-        raise InputError("The brain mask holds less than 1 ml of the FLAIR volume; check the mask and its position.")
+        if not is_stripped(reference):
+            raise InputError(f"{name} shows the whole head; give a brain mask, or volumes without skull.")
+        brain, rule = ndimage.binary_fill_holes(_largest(reference.voxels > 0)), BRAIN_RULE.format(name=name)
+    if _milliliters(brain, reference.grid) < LEAST_BRAIN_ML:
+        raise InputError(f"The brain mask holds less than 1 ml of the {name} volume; check the mask and its position.")
     return brain, rule
 
 
@@ -117,18 +125,18 @@ def without_bias(voxels: np.ndarray, inside: np.ndarray, grid: Grid) -> np.ndarr
     return (corrected * (voxels[inside].mean() / max(float(corrected[inside].mean()), 1e-9))).astype(np.float32)
 
 
-def _on_grid(flair: Volume, moving: Volume, brain: np.ndarray, *, name: str, registered: bool):
-    """Voxels, coverage and record of a contrast on the FLAIR grid."""
+def _on_grid(reference: Volume, moving: Volume, brain: np.ndarray, *, names: tuple[str, str], registered: bool):
+    """Voxels, coverage and record of a contrast on the grid of the reference."""
     record: dict[str, Any] = {"method": "none, taken as aligned"}
     transform, movement = sitk.Euler3DTransform(), 0.0
     if not registered:
-        found = register(flair, moving, brain, name=name.upper())
+        found = register(reference, moving, brain, name=names[0], reference_name=names[1])
         transform, movement, record = found.transform, found.movement_mm, found.as_dict()
-    if movement < SMALLEST_MM and moving.grid.matches(flair.grid):
+    if movement < SMALLEST_MM and moving.grid.matches(reference.grid):
         voxels, there = moving.voxels, np.ones(brain.shape, dtype=bool)
         record["resampled"] = False
     else:
-        fixed, floating = image_from_volume(flair), image_from_volume(moving)
+        fixed, floating = image_from_volume(reference), image_from_volume(moving)
         # Linear at the edge of the field of view is safe; in between a cubic spline keeps detail.
         ones = image_from_volume(moving.with_voxels(np.ones(moving.shape, dtype=np.float32)))
         there = resampled(ones, fixed, transform, linear=True) > 0.99
@@ -137,7 +145,7 @@ def _on_grid(flair: Volume, moving: Volume, brain: np.ndarray, *, name: str, reg
     covered = brain & there & (ndimage.binary_dilation(voxels > 0) | ~brain)
     record["covers_brain"] = round(float(covered.sum() / max(brain.sum(), 1)), 4)
     if record["covers_brain"] < 0.25:
-        raise InputError(f"The {name.upper()} volume covers less than a quarter of the brain in FLAIR; choose another.")
+        raise InputError(f"The {names[0]} volume covers less than a quarter of the brain; choose another.")
     return np.where(covered, voxels, 0).astype(np.float32), covered, record
 
 

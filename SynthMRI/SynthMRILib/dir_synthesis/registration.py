@@ -54,12 +54,14 @@ class Registration:
         }
 
 
-def register(reference: Volume, moving: Volume, brain: np.ndarray, *, name: str) -> Registration:
+def register(
+    reference: Volume, moving: Volume, brain: np.ndarray, *, name: str, reference_name: str = "FLAIR"
+) -> Registration:
     """Find the rigid transform of `moving` to `reference`.
 
     Args:
         brain: boolean (k, j, i) on the reference's grid.
-        name: of the moving volume, for messages.
+        name, reference_name: of both volumes, for messages.
 
     Raises:
         InputError: the volumes do not overlap, or no alignment was found.
@@ -71,12 +73,14 @@ def register(reference: Volume, moving: Volume, brain: np.ndarray, *, name: str)
     before = sitk.Euler3DTransform()
     before.SetCenter(center.tolist())
     if not _overlap(fixed, floating, before, brain):
-        raise InputError(f"The {name} volume does not overlap the FLAIR volume; load volumes of the same examination.")
+        raise InputError(
+            f"The {name} volume does not overlap the {reference_name} volume; load volumes of the same head."
+        )
     try:
         found = _optimize(fixed, floating, mask, before)
     except RuntimeError as error:
-        raise InputError(f"The {name} volume could not be registered to FLAIR; align it first.") from error
-    return _checked(fixed, floating, brain, before, found, name)
+        raise InputError(f"The {name} volume could not be registered to {reference_name}; align it first.") from error
+    return _checked(fixed, floating, brain, before, found, (name, reference_name))
 
 
 def _optimize(fixed: sitk.Image, floating: sitk.Image, mask: sitk.Image, start: sitk.Transform) -> sitk.Transform:
@@ -105,7 +109,8 @@ def _overlap(fixed: sitk.Image, floating: sitk.Image, transform: sitk.Transform,
     return np.count_nonzero(moved[brain]) >= 0.25 * np.count_nonzero(brain)
 
 
-def _checked(fixed, floating, brain, before, found, name) -> Registration:
+def _checked(fixed, floating, brain, before, found, names: tuple[str, str]) -> Registration:
+    name, reference_name = names
     movement = _movement(found)
     degrees = np.degrees(np.abs(found.GetParameters()[:3]).max())
     if movement > LARGEST_MM or degrees > LARGEST_DEGREES:
@@ -125,7 +130,7 @@ def _checked(fixed, floating, brain, before, found, name) -> Registration:
     ratio = float(np.mean(shifted)) / max(new, 1e-9)
     if ratio > LARGEST_SHIFTED_RATIO:
         raise InputError(
-            f"The {name} volume fits the FLAIR volume no better than when shifted by {SHIFT_MM:.0f} mm; "
+            f"The {name} volume fits the {reference_name} volume no better than when shifted by {SHIFT_MM:.0f} mm; "
             "check that both are of the same brain, or align them first."
         )
     return Registration(found, movement, (old, new), ratio)

@@ -1,16 +1,17 @@
-"""Synthetic DIR: a double inversion recovery volume from FLAIR with T1w, T2w or both, on the FLAIR grid, in a.u.
+"""Synthetic DIR: a double inversion recovery volume from FLAIR, T1w and T2w, on the grid of the first given, in a.u.
 
-Experimental. No network is trained for it yet, and no acquired DIR was at hand to compare with. Method "dictionary"
-fits tissue parameters voxel by voxel and applies the signal equation; "arithmetic" is the baseline it has to beat.
+No acquired DIR was at hand to compare with. Method "network" takes any of the three contrasts; "dictionary" fits
+tissue parameters voxel by voxel and applies the signal equation; "arithmetic" is the baseline both have to beat.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
+from ..bundles import Bundle, best_bundle, find_bundles
 from ..findings import Finding, raise_on_error
 from ..input_checks import check_volume
 from ..progress import Progress, part_of
@@ -19,11 +20,11 @@ from ..volume import Volume
 from .base import InputRole, Parameters, TaskResult
 
 if TYPE_CHECKING:
-    from ..bundles import Bundle
+    from ..dir_synthesis.network import DirInput
     from ..dir_synthesis.preprocessing import Prepared
     from ..dir_synthesis.tissue_fit import TissueFit
 
-METHODS = ("dictionary", "arithmetic")
+METHODS = ("auto", "network", "dictionary", "arithmetic")
 FORMULAS = ("auto", "flair-minus-t1", "flair-times-t2")
 CONTRASTS = ("flair", "t1", "t2")
 EXPERIMENTAL = (
@@ -34,10 +35,11 @@ EXPERIMENTAL = (
 
 @dataclass(frozen=True)
 class SyntheticDirParameters(Parameters):
-    """Parameters of synthetic DIR. Neither method uses a device, a tile or the seed: the result has no randomness.
+    """Parameters of synthetic DIR. Only the network uses a device, a precision and a tile; no method is random.
 
     Args:
-        method: "dictionary" or "arithmetic".
+        method: "network", "dictionary", "arithmetic", or "auto": the network when a bundle is given or one is installed
+            that is not experimental, else the dictionary.
         formula: of "arithmetic": "flair-minus-t1", "flair-times-t2", or "auto" for the first that the inputs allow.
         factor: k of FLAIR - k T1, 0 to 2.
         smoothing: standard deviation of a Gaussian blur of the arithmetic [mm], 0 to 5.
@@ -45,7 +47,7 @@ class SyntheticDirParameters(Parameters):
         bias_correction: run N4 on each input first.
     """
 
-    method: str = "dictionary"
+    method: str = "auto"
     formula: str = "auto"
     factor: float = 0.3
     smoothing: float = 0.0
@@ -71,13 +73,14 @@ class SyntheticDir:
     ) -> list[Finding]:
         """Findings about the inputs and the parameters; see `tasks.base.Task`."""
         given = [name for name in CONTRASTS if name in inputs]
-        findings = [Finding("warning", "experimental", EXPERIMENTAL)]
-        findings += [*check_parameters(parameters), *check_bundle(bundle), *check_contrasts(given, parameters)]
+        method = chosen_method(parameters, bundle)
+        findings = [Finding("warning", "experimental", EXPERIMENTAL), *check_parameters(parameters)]
+        findings += [*check_bundle(bundle, method), *check_contrasts(given, method, parameters)]
         for name in given:
             for found in check_volume(inputs[name]):
                 findings.append(Finding(found.severity, found.code, f"{name.upper()}: {found.message}"))
         if not any(f.severity == "error" for f in findings):
-            findings += check_brain(inputs)
+            findings += check_brain(inputs, given[0])
         return findings
 
     def run(
@@ -87,35 +90,85 @@ class SyntheticDir:
         parameters: SyntheticDirParameters,
         progress: Progress,
     ) -> TaskResult:
-        """Volume "output" on the FLAIR grid [a.u.], zero outside of the brain."""
-        from ..dir_synthesis.preprocessing import prepare
-        from ..dir_synthesis.tissue_fit import fit_tissues
-
+        """Volume "output" on the grid of the first contrast given [a.u.], zero outside of the brain."""
+        method = chosen_method(parameters, bundle)
+        if method == "network" and bundle is None:
+            bundle = best_bundle(self.name)
+        parameters = replace(parameters, method=method)
         raise_on_error(self.check(inputs, bundle, parameters))
-        prepared = prepare(
-            inputs,
-            registered=parameters.registered,
-            bias_correction=parameters.bias_correction,
-            progress=part_of(progress, 0.0, 0.5),
-        )
-        progress(0.5, "Fitting tissues")
-        everywhere = np.logical_and.reduce(list(prepared.covered.values()))
-        tissues = fit_tissues(prepared.contrasts, everywhere, spacing=prepared.grid.spacing)
+        if method == "network":
+            return self._run_network(inputs, bundle, parameters, progress)
+        prepared, tissues = prepared_tissues(inputs, parameters, part_of(progress, 0.0, 0.55))
         voxels, facts = synthesize(prepared, tissues, parameters, part_of(progress, 0.55, 1.0))
         progress(1.0, "Done")
+        facts |= {"preparation": prepared.facts, "tissues": tissues.as_dict(), "device": "cpu", "experimental": True}
         provenance = make_provenance(
-            task=self.name,
-            inputs=inputs,
-            parameters=parameters.as_dict(),
-            bundle=None,
-            device="cpu",
-            experimental=True,
-            units="a.u.",
-            preparation=prepared.facts,
-            tissues=tissues.as_dict(),
-            **facts,
+            task=self.name, inputs=inputs, parameters=parameters.as_dict(), bundle=None, units="a.u.", **facts
         )
         return TaskResult({"output": Volume(voxels, prepared.grid)}, provenance)
+
+    def _run_network(
+        self, inputs: dict[str, Volume], bundle: Bundle, parameters: SyntheticDirParameters, progress: Progress
+    ) -> TaskResult:
+        from ..dir_synthesis import network
+
+        prepared = self.prepare(inputs, bundle, parameters, part_of(progress, 0.0, 0.6))
+        output, facts, measured = network.run(bundle, prepared, parameters, part_of(progress, 0.6, 1.0))
+        provenance = make_provenance(
+            task=self.name, inputs=inputs, parameters=parameters.as_dict(), bundle=bundle, **facts
+        )
+        return TaskResult({"output": output}, provenance, measured)
+
+    def prepare(
+        self, inputs: dict[str, Volume], bundle: Bundle, parameters: SyntheticDirParameters, progress: Progress
+    ) -> DirInput:
+        """Contrasts in register, stripped and in network units; see `tasks.base.NetworkTask`."""
+        from ..dir_synthesis.network import network_input
+
+        prepared, tissues = prepared_tissues(inputs, parameters, progress)
+        found = network_input(prepared, tissues)
+        more = {"units": "a.u.", "experimental": bundle.experimental, "contrasts": sorted(prepared.contrasts)}
+        more |= {"preparation": prepared.facts, "tissues": tissues.as_dict()}
+        return replace(found, facts={**found.facts, **more})
+
+    def finish(
+        self,
+        prepared: DirInput,
+        voxels: np.ndarray,
+        parameters: SyntheticDirParameters,  # noqa: ARG002
+        *,
+        spread: bool = False,
+    ) -> Volume:
+        """The DIR on the grid of the reference, zero outside of the brain; see `tasks.base.NetworkTask`."""
+        from ..dir_synthesis.network import result_volume
+
+        return result_volume(prepared, voxels, spread=spread)
+
+
+def chosen_method(parameters: SyntheticDirParameters, bundle: Bundle | None) -> str:
+    """The method asked for; "auto" is the network where there is one to trust or one was given."""
+    if parameters.method != "auto":
+        return parameters.method
+    sound = bundle is not None or any(not b.experimental for b in find_bundles(SyntheticDir.name))
+    return "network" if sound else "dictionary"
+
+
+def prepared_tissues(
+    inputs: dict[str, Volume], parameters: SyntheticDirParameters, progress: Progress
+) -> tuple[Prepared, TissueFit]:
+    """The inputs on one grid, and the tissues found where all of them have data."""
+    from ..dir_synthesis.preprocessing import prepare
+    from ..dir_synthesis.tissue_fit import fit_tissues
+
+    prepared = prepare(
+        inputs,
+        registered=parameters.registered,
+        bias_correction=parameters.bias_correction,
+        progress=part_of(progress, 0.0, 0.9),
+    )
+    progress(0.9, "Fitting tissues")
+    everywhere = np.logical_and.reduce(list(prepared.covered.values()))
+    return prepared, fit_tissues(prepared.contrasts, everywhere, spacing=prepared.grid.spacing)
 
 
 def synthesize(
@@ -158,30 +211,40 @@ def check_parameters(parameters: SyntheticDirParameters) -> list[Finding]:
     return []
 
 
-def check_bundle(bundle: Bundle | None) -> list[Finding]:
+def check_bundle(bundle: Bundle | None, method: str) -> list[Finding]:
     if bundle is None:
         return []
-    return [_error("bundle-task", "Synthetic DIR has no network yet and takes no bundle. Leave the bundle out.")]
+    if method != "network":
+        text = f"The method '{method}' takes no bundle. Leave the bundle out, or choose the method 'network'."
+        return [_error("bundle-task", text)]
+    if bundle.task != SyntheticDir.name:
+        text = f"Bundle '{bundle.name}' is made for {bundle.task}, not for {SyntheticDir.name}. Choose another bundle."
+        return [_error("bundle-task", text)]
+    return []
 
 
-def check_contrasts(given: list[str], parameters: SyntheticDirParameters) -> list[Finding]:
+def check_contrasts(given: list[str], method: str, parameters: SyntheticDirParameters) -> list[Finding]:
     """Whether the contrasts given suffice for the method."""
     if not given:
-        return [_error("inputs-none", "No volume is given. Give FLAIR and T1w, T2w or both.")]
+        return [_error("inputs-none", "No volume is given. Give FLAIR, T1w or T2w, best all of them.")]
+    if method == "network":
+        return check_network_contrasts(given)
     if "flair" not in given:
         text = "FLAIR is missing: without it lesions beside fluid cannot be told from fluid. Give FLAIR as well."
         return [_error("inputs-flair", text)]
     if len(given) == 1:
         text = "FLAIR alone does not determine a DIR: proton density, T1 and T2 are unknown. Give T1w or T2w as well."
         return [_error("inputs-few", text)]
-    if parameters.method == "arithmetic" and chosen_formula(parameters, set(given)) is None:
-        return [_error("formula-inputs", f"The formula '{parameters.formula}' needs a contrast that is not given.")]
-    if parameters.method == "dictionary" and "t1" not in given:
+    if method == "arithmetic":
+        if chosen_formula(parameters, set(given)) is None:
+            return [_error("formula-inputs", f"The formula '{parameters.formula}' needs a contrast that is not given.")]
+        return []
+    if "t1" not in given:
         text = (
             "Without T1w fluid and what lies beside it stay bright in the synthetic DIR; give T1w as well if you can."
         )
         return [Finding("warning", "inputs-without-t1", text)]
-    if parameters.method == "dictionary" and len(given) == 2:
+    if len(given) == 2:
         text = (
             "With two contrasts the fit of three tissue parameters leans on assumptions; give T1w and T2w if you can."
         )
@@ -189,13 +252,25 @@ def check_contrasts(given: list[str], parameters: SyntheticDirParameters) -> lis
     return []
 
 
-def check_brain(inputs: dict[str, Volume]) -> list[Finding]:
+def check_network_contrasts(given: list[str]) -> list[Finding]:
+    """What to expect of the network when a contrast is missing."""
+    if "flair" not in given:
+        text = "FLAIR is missing: lesions beside fluid and cortex will be hard to see in the synthetic DIR."
+        return [Finding("warning", "inputs-without-flair", text)]
+    if len(given) == 1:
+        text = "FLAIR alone does not determine a DIR: gray matter is guessed from its place. Give T1w or T2w as well."
+        return [Finding("warning", "inputs-few", text)]
+    return []
+
+
+def check_brain(inputs: dict[str, Volume], reference: str) -> list[Finding]:
     """Whether there is a brain mask."""
     from ..dir_synthesis.preprocessing import is_stripped
 
-    if "mask" in inputs or is_stripped(inputs["flair"]):
+    if "mask" in inputs or is_stripped(inputs[reference]):
         return []
-    return [_error("brain-mask", "FLAIR shows the whole head; give a brain mask, or volumes without skull.")]
+    text = f"{reference.upper()} shows the whole head; give a brain mask, or volumes without skull."
+    return [_error("brain-mask", text)]
 
 
 def _error(code: str, message: str) -> Finding:

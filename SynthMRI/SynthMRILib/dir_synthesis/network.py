@@ -1,0 +1,141 @@
+"""What the DIR network sees of prepared contrasts, and how its output becomes a DIR on the grid of the reference.
+
+Each contrast is scaled by its tissues (`scaling.py`) and comes with a mask of where it has data; one that is missing is
+zero with an empty mask. Volumes whose voxels are not about 1 mm are computed on a grid of 1 mm over the same field of
+view. Nothing here imports torch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import SimpleITK as sitk
+from scipy import ndimage
+
+from ..itk_io import image_from_volume
+from ..tasks.base import NetworkInput
+from ..volume import Grid, Volume
+from .dictionary import UNIT, core_intensities
+from .preprocessing import CONTRASTS, Prepared
+from .registration import resampled
+from .scaling import ContrastScale
+from .sequences import NOMINAL, dir_signal
+from .tissue_fit import CSF, GRAY, WHITE, TissueFit
+
+#: Intensity [a.u.] of nominal cortex in the nominal DIR: 1 in network units.
+CORTEX = float(UNIT * np.abs(dir_signal(NOMINAL))[GRAY])
+#: Window of the result [a.u.], from black to a little above the brightest lesions.
+WINDOW = (0.0, round(2.5 * CORTEX, 1))
+#: Voxel sizes that are computed as they are [mm]; training had 1 mm.
+SPACINGS_MM = (0.8, 1.25)
+MARGIN = 2
+
+
+@dataclass(frozen=True, eq=False)
+class DirInput(NetworkInput):
+    """A `NetworkInput` that also knows where the result belongs.
+
+    Args:
+        target: a volume on the grid of the result.
+        brain: on that grid, boolean (k, j, i); the result is zero outside.
+    """
+
+    target: Volume | None = None
+    brain: np.ndarray = field(default_factory=lambda: np.zeros(0, dtype=bool))
+
+
+def network_input(prepared: Prepared, tissues: TissueFit) -> DirInput:
+    """Channels (6, k, j, i), contrasts then masks in the order of CONTRASTS, cropped to the brain."""
+    grid = working_grid(prepared.grid)
+    scales = {name: contrast_scale(name, voxels, tissues) for name, voxels in prepared.contrasts.items()}
+    channels = np.zeros((2 * len(CONTRASTS), *grid.shape), dtype=np.float32)
+    for n, name in enumerate(CONTRASTS):
+        if name in prepared.contrasts:
+            covered = on_grid(prepared.covered[name].astype(np.float32), prepared.grid, grid) > 0.5
+            scaled = scales[name].apply(on_grid(prepared.contrasts[name], prepared.grid, grid))
+            channels[n], channels[len(CONTRASTS) + n] = np.where(covered, scaled, 0), covered
+    box = bounding_box(channels[len(CONTRASTS) :].any(axis=0))
+    channels = np.ascontiguousarray(channels[(slice(None), *box)])
+    facts = {
+        "scales": {name: scale.as_dict() for name, scale in scales.items()},
+        "computed_on_mm": [round(s, 4) for s in grid.spacing],
+        "window": list(WINDOW),
+    }
+    return DirInput(
+        channels,
+        Volume(channels[0], cropped_grid(grid, box)),
+        CORTEX,
+        images=len(CONTRASTS),
+        same_contrast=False,
+        facts=facts,
+        target=Volume(prepared.brain.astype(np.float32), prepared.grid),
+        brain=prepared.brain,
+    )
+
+
+def contrast_scale(name: str, voxels: np.ndarray, tissues: TissueFit) -> ContrastScale:
+    """Scale of a contrast from the inner voxels of its tissues."""
+    core = core_intensities(voxels, tissues)
+    return ContrastScale(name, float(core[CSF]), float(core[WHITE]))
+
+
+def result_volume(prepared: DirInput, voxels: np.ndarray, *, spread: bool = False) -> Volume:
+    """The network's output (k, j, i) as a volume on the grid of the reference [a.u.], zero outside of the brain."""
+    computed = Volume((voxels if spread else np.maximum(voxels, 0)) * np.float32(prepared.unit), prepared.volume.grid)
+    placed = resampled(image_from_volume(computed), image_from_volume(prepared.target), sitk.Transform(), linear=True)
+    return prepared.target.with_voxels(np.where(prepared.brain, placed, 0))
+
+
+def working_grid(grid: Grid) -> Grid:
+    """The grid itself when its voxels are about 1 mm, else one of 1 mm over the same field of view."""
+    if all(SPACINGS_MM[0] <= s <= SPACINGS_MM[1] for s in grid.spacing):
+        return grid
+    size = [max(1, round(n * s)) for n, s in zip(grid.size, grid.spacing)]
+    factors = tuple(new / old for new, old in zip(size, grid.size))
+    return grid.scaled(factors, tuple(size[::-1]))
+
+
+def on_grid(voxels: np.ndarray, source: Grid, target: Grid) -> np.ndarray:
+    """Voxels on another grid over the same field of view; axes that get coarser are smoothed first."""
+    if source is target:
+        return voxels
+    coarser = [new / old for new, old in zip(target.spacing, source.spacing)][::-1]
+    smooth = ndimage.gaussian_filter(voxels, [0.42 * np.sqrt(max(c**2 - 1, 0.0)) for c in coarser])
+    image = image_from_volume(Volume(smooth, source))
+    return resampled(image, image_from_volume(Volume(np.zeros(target.shape), target)), sitk.Transform(), linear=True)
+
+
+def bounding_box(mask: np.ndarray) -> tuple[slice, ...]:
+    """Box around a mask, MARGIN voxels wider, within the array."""
+    found = ndimage.find_objects(mask.astype(np.uint8))
+    if not found:
+        return tuple(slice(0, n) for n in mask.shape)
+    return tuple(slice(max(0, s.start - MARGIN), min(n, s.stop + MARGIN)) for s, n in zip(found[0], mask.shape))
+
+
+def cropped_grid(grid: Grid, box: tuple[slice, ...]) -> Grid:
+    """The grid of a box of its voxels, given as slices (k, j, i)."""
+    matrix = grid.ijk_to_ras.copy()
+    matrix[:3, 3] = grid.index_to_ras(np.array([s.start for s in box][::-1]))
+    return Grid(tuple(s.stop - s.start for s in box), matrix)
+
+
+def run(
+    bundle: Any, prepared: DirInput, parameters: Any, progress: Any
+) -> tuple[Volume, dict[str, Any], Mapping[str, Any]]:
+    """The mean of the network as a volume, the facts that decided it, and what was measured."""
+    from ..inference import runner
+
+    stopwatch = runner.Stopwatch()
+    channels, facts, _ = runner.run_volume(
+        bundle, prepared.voxels, parameters, forward=forward_mean, outputs=1, progress=progress
+    )
+    return result_volume(prepared, channels[0]), {**prepared.facts, **facts}, stopwatch.facts()
+
+
+def forward_mean(network: Any, block: Any) -> Any:
+    """The mean alone, one channel."""
+    return network(block)[0][0]

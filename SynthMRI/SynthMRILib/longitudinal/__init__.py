@@ -1,0 +1,1 @@
+"""Two visits of one patient: halfway registration, intensity matching, subtraction, and candidates of change."""

@@ -1,0 +1,140 @@
+"""Training of synthetic DIR from any non-empty subset of FLAIR, T1w and T2w, on simulated heads.
+
+Losses of the lesion-aware networks of Finck et al. (2020, 2022): fidelity, structural similarity, and an error inside
+lesions that counts the same whatever their size; which inputs are there is told by a mask each, as in DiamondGAN (Li et
+al. 2019), and drawn anew for every sample (modality dropout).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from ..networks.unet import ResidualUNet
+from .configuration import from_mapping
+from .dir_packing import INPUTS, HeadCache
+from .dir_samples import SUBSETS, DirSampler, Sample, SampleConfig
+from .losses import charbonnier, gaussian_likelihood, lesion_l1, ssim_loss
+
+#: Weight of voxels outside of the brain, where inputs and target are zero.
+OUTSIDE_WEIGHT = 0.02
+VALIDATION_SEED = 10_007
+VALIDATED = (("flair", "t1", "t2"), ("flair", "t1"), ("flair",), ("t1", "t2"))
+
+
+@dataclass(frozen=True)
+class SyntheticDirConfig:
+    """What to train and on what.
+
+    Args:
+        cache: packed heads for training; validation_cache: packed heads that are held out (see `dir_packing`).
+        network: arguments of `ResidualUNet`; channels and residual are set here.
+        patches: ranges of the samples.
+        batch: patches a step over all processes.
+        epsilon: error [network units] up to which fidelity is squared; beyond it grows linearly.
+        fidelity_weight, similarity_weight, lesion_weight, variance_weight: of the losses.
+        validation_blocks: blocks that validation looks at; validation_size: their edge [voxels].
+        seed: seed of the samples.
+    """
+
+    cache: Path
+    validation_cache: Path
+    network: dict[str, Any] = field(default_factory=dict)
+    patches: SampleConfig = field(default_factory=SampleConfig)
+    batch: int = 4
+    epsilon: float = 0.05
+    fidelity_weight: float = 1.0
+    similarity_weight: float = 0.05
+    lesion_weight: float = 0.15
+    variance_weight: float = 0.005
+    validation_blocks: int = 9
+    validation_size: int = 48
+    seed: int = 0
+
+
+class SyntheticDirTraining:
+    """A `TrainingTask` for synthetic DIR."""
+
+    network_name = "ResidualUNet"
+    inputs = INPUTS
+
+    def __init__(self, config: SyntheticDirConfig) -> None:
+        self.config = config
+        self.sampler = DirSampler(HeadCache(config.cache), config.patches, seed=config.seed)
+        self.held_out = held_out_samples(config)
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> SyntheticDirTraining:
+        """From the "training" and "patches" of a configuration. Raises InputError for what it does not know."""
+        patches = from_mapping(SampleConfig, config.get("patches", {}), "patches")
+        values = {**config.get("training", {}), "patches": patches}
+        return cls(from_mapping(SyntheticDirConfig, values, "training"))
+
+    @property
+    def network_arguments(self) -> dict[str, Any]:
+        return {**self.config.network, "channels": 2 * len(INPUTS), "residual": False}
+
+    def build_network(self) -> nn.Module:
+        return ResidualUNet(**self.network_arguments)
+
+    def batch(self, step: int, rank: int, world: int) -> tuple[Tensor, ...]:
+        share = self.config.batch // world
+        first = step * self.config.batch + rank * share
+        return tuple(torch.from_numpy(part) for part in self.sampler.batch(range(first, first + share)))
+
+    def loss(self, network: nn.Module, batch: tuple[Tensor, ...]) -> tuple[Tensor, dict[str, float]]:
+        config = self.config
+        channels, target, lesion, brain = batch
+        mean, log_variance = network(channels.contiguous(memory_format=torch.channels_last_3d))
+        weight = brain_weight(brain)
+        terms = {
+            "fidelity": (config.fidelity_weight, charbonnier(mean, target, weight, epsilon=config.epsilon)),
+            "similarity": (config.similarity_weight, ssim_loss(mean * brain, target, peak=2.0)),
+            "lesion": (config.lesion_weight, lesion_l1(mean, target, lesion)),
+            "likelihood": (config.variance_weight, gaussian_likelihood(mean, log_variance, target, weight)),
+        }
+        total = sum(factor * value for factor, value in terms.values())
+        return total, {name: value.item() for name, (_, value) in terms.items()}
+
+    def validate(self, network: nn.Module) -> dict[str, float]:
+        return {
+            f"{name}_{'_'.join(subset)}": round(value, 4)
+            for subset, samples in self.held_out.items()
+            for name, value in errors(network, samples).items()
+        }
+
+
+def brain_weight(brain: Tensor) -> Tensor:
+    """1 in the brain and little outside, scaled to a mean of one in each sample."""
+    weight = OUTSIDE_WEIGHT + (1 - OUTSIDE_WEIGHT) * brain
+    return weight / weight.mean(dim=(1, 2, 3, 4), keepdim=True)
+
+
+def held_out_samples(config: SyntheticDirConfig) -> dict[tuple[str, ...], list[Sample]]:
+    """The same corrupted blocks of held-out heads for each subset of inputs that validation looks at."""
+    patches = SampleConfig(**{**vars(config.patches), "size": config.validation_size})
+    sampler = DirSampler(HeadCache(config.validation_cache), patches, seed=VALIDATION_SEED)
+    blocks = range(config.validation_blocks)
+    return {subset: [sampler.sample(n, subset=subset) for n in blocks] for subset in VALIDATED if subset in SUBSETS}
+
+
+@torch.inference_mode()
+def errors(network: nn.Module, samples: list[Sample]) -> dict[str, float]:
+    """Root mean square error in the brain, and mean signed error in lesions, in units of nominal cortex."""
+    device = next(network.parameters()).device
+    squares, signed = [], []
+    for sample in samples:
+        block = torch.from_numpy(sample.channels)[None].to(device)
+        mean = network(block.contiguous(memory_format=torch.channels_last_3d))[0][0].float().cpu().numpy()
+        difference = mean - sample.target
+        squares.append(difference[sample.brain > 0] ** 2)
+        signed.append(difference[sample.lesion > 0])
+    return {
+        "rms": float(np.sqrt(np.concatenate(squares).mean())),
+        "lesion_bias": float(np.concatenate(signed).mean()),
+    }
