@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 from .errors import BundleError
 
 if TYPE_CHECKING:
-    from torch import nn
+    from torch import Tensor, nn
 
 FORMAT = 1
 WEIGHTS = "models/model.safetensors"
@@ -97,14 +97,23 @@ class Bundle:
             )
         return contents
 
-    def build_network(self) -> nn.Module:
-        """The network in float32 on the CPU, in evaluation mode. Raises BundleError when weights and network differ."""
+    @property
+    def identity(self) -> tuple[str, ...]:
+        """What tells this bundle's weights from any other's."""
+        return (str(self.folder), self.weights_sha256)
+
+    def weights(self) -> dict[str, Tensor]:
+        """The weights in float32 by name. Raises BundleError as `read_weights` does."""
         from safetensors.torch import load
 
-        weights = load(self.read_weights())
+        return {name: tensor.float() for name, tensor in load(self.read_weights()).items()}
+
+    def build_network(self) -> nn.Module:
+        """The network in float32 on the CPU, in evaluation mode. Raises BundleError when weights and network differ."""
+        weights = self.weights()
         network = network_class(self.section["network"]["name"])(**self.section["network"]["arguments"])
         try:
-            network.load_state_dict({name: tensor.float() for name, tensor in weights.items()})
+            network.load_state_dict(weights)
         except RuntimeError:
             raise BundleError(
                 f"The weights of bundle '{self.name}' do not fit its network. Install the bundle again."

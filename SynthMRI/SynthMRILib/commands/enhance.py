@@ -33,6 +33,17 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     parser.add_argument("--factor", type=int, default=2, help="output voxels per input voxel along every axis")
     parser.add_argument("--method", default="network", help="network or bspline")
     parser.add_argument(
+        "--sharpness",
+        type=float,
+        default=0.0,
+        metavar="S",
+        help="0: closest to the acquired values, smooth; up to 1: crisp, more of the fine detail invented",
+    )
+    parser.add_argument(
+        "--spacing", type=float, nargs=3, metavar=("X", "Y", "Z"), help="any new spacing [mm] along i, j and k instead"
+    )
+    parser.add_argument("--gap", type=float, default=0.0, help="with --spacing: gap between slices [mm]")
+    parser.add_argument(
         "--residual", type=Path, metavar="FILE", help="also write what the result would change in the input's voxels"
     )
     add_run_options(parser)
@@ -40,9 +51,13 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
 
 
 def run_super_resolution(arguments: argparse.Namespace) -> int:
-    values = {**run_parameters(arguments), "factor": arguments.factor, "method": arguments.method}
-    values["residual"] = arguments.residual is not None
-    return run_task("super-resolution", arguments, values, others={"residual": arguments.residual})
+    values = {**run_parameters(arguments), "method": arguments.method, "residual": arguments.residual is not None}
+    others = {"residual": arguments.residual}
+    if arguments.spacing:
+        values |= {"spacing": arguments.spacing, "gap": arguments.gap}
+        return run_task("through-plane", arguments, values, others=others)
+    values |= {"factor": arguments.factor, "sharpness": arguments.sharpness}
+    return run_task("super-resolution", arguments, values, others=others)
 
 
 def run_task(

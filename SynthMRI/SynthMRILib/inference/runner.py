@@ -10,7 +10,6 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -48,19 +47,19 @@ class Plan:
     bytes_needed: int
 
 
-@lru_cache(maxsize=1)
-def _ready(folder: str, sha256: str, device: torch.device) -> nn.Module:
-    del sha256  # part of the key: an altered bundle is never served from the cache
-    from ..bundles import load_bundle
-
-    network = load_bundle(folder).build_network().requires_grad_(False)
-    return network.to(device=device, memory_format=torch.channels_last_3d)
+#: The network of the last run by the identity of its bundle (an altered one has another) and its device.
+_ready: dict[tuple[Any, ...], nn.Module] = {}
 
 
 def ready_network(bundle: Bundle, device: torch.device) -> nn.Module:
     """The bundle's network on the device, in evaluation mode; kept for the next run."""
     memory.keep_freed_memory()
-    return _ready(str(bundle.folder), bundle.weights_sha256, device)
+    key = (*bundle.identity, device)
+    if key not in _ready:
+        _ready.clear()
+        network = bundle.build_network().requires_grad_(False)
+        _ready[key] = network.to(device=device, memory_format=torch.channels_last_3d)
+    return _ready[key]
 
 
 def bytes_per_voxel(network: nn.Module, dtype: torch.dtype) -> int:

@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
+from .. import sharpness
 from ..bundles import Bundle, best_bundle
+from ..errors import BundleError
 from ..findings import Finding, raise_on_error
 from ..input_checks import check_volume
 from ..intensity import IntensityScale
@@ -31,11 +33,13 @@ class SuperResolutionParameters(Parameters):
         factor: output voxels per input voxel along every axis; 2 is the only one this version has.
         method: "network", or "bspline" for cubic B-spline interpolation, which needs no bundle.
         residual: also give "residual", what the result would change in the voxels of the input.
+        sharpness: 0 for the bundle as it is (fidelity), up to 1 for its perceptual partner; see `sharpness.py`.
     """
 
     factor: int = 2
     method: str = "network"
     residual: bool = False
+    sharpness: float = 0.0
 
 
 class SuperResolution:
@@ -55,6 +59,7 @@ class SuperResolution:
         return [
             *check_parameters(parameters),
             *check_bundle(bundle, self.name),
+            *check_sharpness(bundle, parameters, self.name),
             *check_volume(inputs["input"]),
             *check_spacing(inputs["input"]),
         ]
@@ -72,7 +77,7 @@ class SuperResolution:
         raise_on_error(self.check(inputs, bundle, parameters))
         if parameters.method == "bspline":
             return interpolate(inputs, parameters, progress)
-        return enhance(inputs, bundle, parameters, progress)
+        return enhance(inputs, sharpness.with_sharpness(bundle, parameters.sharpness), parameters, progress)
 
     def prepare(
         self,
@@ -114,6 +119,21 @@ def check_bundle(bundle: Bundle | None, task: str) -> list[Finding]:
         text = f"Bundle '{bundle.name}' is made for {bundle.task}, not for {task}. Choose another bundle."
         return [Finding("error", "bundle-task", text)]
     return []
+
+
+def check_sharpness(bundle: Bundle | None, parameters: SuperResolutionParameters, task: str) -> list[Finding]:
+    """Whether the sharpness can be had, and what it does, in words."""
+    if parameters.sharpness == 0:
+        return []
+    if not 0 < parameters.sharpness <= 1:
+        return [Finding("error", "sharpness", "Sharpness goes from 0 (fidelity) to 1 (perceptual).")]
+    if parameters.method != "network":
+        return [Finding("error", "sharpness", "Sharpness is for the network alone: leave it at 0, or use the network.")]
+    try:
+        sharpness.with_sharpness(bundle or best_bundle(task), parameters.sharpness)
+    except BundleError as error:
+        return [Finding("error", "sharpness", str(error))]
+    return [Finding("info", "sharpness", sharpness.IN_WORDS)]
 
 
 def check_spacing(volume: Volume) -> list[Finding]:
@@ -159,6 +179,7 @@ def enhance(
         inputs=inputs,
         parameters=parameters.as_dict(),
         bundle=bundle,
+        **({"sharpness": bundle.facts()} if isinstance(bundle, sharpness.Blend) else {}),
         **prepared.facts,
         **facts,
     )
