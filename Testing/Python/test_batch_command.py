@@ -74,7 +74,7 @@ def test_a_data_set_becomes_derivatives_that_tell_how_they_were_made_and_no_path
     description = json.loads((output / "dataset_description.json").read_text())
     assert (description["DatasetType"], description["GeneratedBy"][0]["Name"]) == ("derivative", "SynthMRI")
     assert description["SourceDatasets"] == [{"DOI": "doi:10.1/x"}]
-    assert (output / ".bidsignore").read_text().splitlines() == ["manifest/", "summary.csv", "summary.json"]
+    assert {"manifest/", "summary.csv", "summary.json"} <= set((output / ".bidsignore").read_text().splitlines())
     anat = output / "sub-01" / "anat"
     assert sorted(file.name for file in anat.iterdir()) == [
         "sub-01_desc-superresolution_T1w.json",

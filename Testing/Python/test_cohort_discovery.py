@@ -149,3 +149,84 @@ def test_a_list_that_cannot_be_used_is_refused(tmp_path, content, words):
     (tmp_path / "list.csv").write_bytes(content)
     with pytest.raises(InputError, match=words):
         find(tmp_path / "list.csv")
+
+
+def a_data_set_of_sessions(root: Path, *names: str) -> Path:
+    """A data set with these files, given as SUBJECT/SESSION/NAME."""
+    root.mkdir()
+    (root / "dataset_description.json").write_text(json.dumps({"Name": "x", "BIDSVersion": "1.9.0"}))
+    for name in names:
+        subject, session, rest = name.split("/")
+        touch(root / subject / session / "anat" / f"{subject}_{session}_{rest}.nii.gz")
+    return root
+
+
+DIR_ROLES = get_task("synthetic-dir").roles
+
+
+def test_the_contrasts_of_a_session_make_one_case(tmp_path):
+    root = a_data_set_of_sessions(
+        tmp_path / "study",
+        "sub-01/ses-1/acq-3d_FLAIR",
+        "sub-01/ses-1/T1w",
+        "sub-01/ses-1/acq-tse_T2w",
+        "sub-01/ses-1/ce-gad_T1w",
+        "sub-01/ses-1/desc-brain_mask",
+        "sub-01/ses-1/T1map",
+        "sub-01/ses-2/FLAIR",
+        "sub-01/ses-2/T2w",
+    )
+    found = find(root, DIR_ROLES, output_suffix="DIR")
+    inputs = {case.name: {role: path.name for role, path in case.inputs.items()} for case in found.cases}
+    assert inputs == {
+        "sub-01_ses-1_acq-3d": {
+            "flair": "sub-01_ses-1_acq-3d_FLAIR.nii.gz",
+            "t1": "sub-01_ses-1_T1w.nii.gz",
+            "t2": "sub-01_ses-1_acq-tse_T2w.nii.gz",
+            "mask": "sub-01_ses-1_desc-brain_mask.nii.gz",
+        },
+        "sub-01_ses-2": {"flair": "sub-01_ses-2_FLAIR.nii.gz", "t2": "sub-01_ses-2_T2w.nii.gz"},
+    }
+    assert found.cases[0].output("x") == "sub-01/ses-1/anat/sub-01_ses-1_acq-3d_desc-x_DIR.nii.gz"
+    assert sorted(left_out(found).values()) == [
+        "contrast T1map, not FLAIR or T1w or T2w or mask",
+        "with contrast agent",
+    ]
+
+
+def test_repetitions_of_a_session_go_with_their_own_kind(tmp_path):
+    names = [f"sub-01/ses-1/run-{run}_{suffix}" for run in (1, 2) for suffix in ("FLAIR", "T1w")]
+    found = find(a_data_set_of_sessions(tmp_path / "study", *names), DIR_ROLES)
+    assert [sorted(path.name for path in case.inputs.values()) for case in found.cases] == [
+        [f"sub-01_ses-1_run-{run}_{suffix}.nii.gz" for suffix in ("FLAIR", "T1w")] for run in (1, 2)
+    ]
+
+
+@pytest.mark.parametrize(
+    "names, reason",
+    [
+        (["T1w", "T2w"], "session without FLAIR"),
+        (["FLAIR"], "nothing to combine it with (T1w or T2w)"),
+        (["FLAIR", "ce-gad_T1w"], "nothing to combine it with (T1w or T2w)"),
+        (["FLAIR", "acq-a_T1w", "acq-b_T1w"], "several T1w could go with it; name one in a list"),
+    ],
+)
+def test_a_session_that_makes_no_case_is_left_out_with_the_reason(tmp_path, names, reason):
+    good = ["sub-02/ses-1/FLAIR", "sub-02/ses-1/T1w"]
+    root = a_data_set_of_sessions(tmp_path / "study", *good, *(f"sub-01/ses-1/{name}" for name in names))
+    found = find(root, DIR_ROLES)
+    assert [case.name for case in found.cases] == ["sub-02_ses-1"]
+    assert reason in left_out(found).values()
+
+
+@pytest.mark.parametrize(
+    "roles, options, words",
+    [
+        (DIR_ROLES, {"suffixes": ["T1w"]}, "leave out --suffix"),
+        ((InputRole("visit1", "", True, ""), InputRole("visit2", "", True, "")), {}, "list them in a CSV file with"),
+    ],
+)
+def test_a_data_set_that_cannot_serve_a_task_is_refused(tmp_path, roles, options, words):
+    root = a_data_set_of_sessions(tmp_path / "study", "sub-01/ses-1/FLAIR", "sub-01/ses-1/T1w")
+    with pytest.raises(InputError, match=words):
+        find(root, roles, **options)

@@ -118,3 +118,17 @@ def test_the_measures_of_an_interpolated_scan_are_near_one(tmp_path):
     source = read_volume(write_scan(tmp_path / "a.nii", size=32))
     measures = quality.measure("super-resolution", source, upsample(source, 2, "bspline"))
     assert 0.9 < measures["consistency"] < 1 and measures["mean_ratio"] == pytest.approx(1, abs=0.03)
+
+
+@pytest.mark.parametrize(
+    "provenance, flags",
+    [
+        ({}, []),
+        ({"gate": None, "quality": None}, []),
+        ({"gate": {"verdict": "inside"}, "quality": {"flag": "green"}}, []),
+        ({"gate": {"verdict": "outside"}, "quality": {"flag": "unknown"}}, ["outside-calibration"]),
+        ({"gate": {"verdict": "outside"}, "quality": {"flag": "red"}}, ["outside-calibration", "confidence:red"]),
+    ],
+)
+def test_what_a_task_says_of_its_own_result_becomes_a_flag(provenance, flags):
+    assert quality.flags_of_record(provenance) == flags

@@ -20,7 +20,9 @@ DESCRIPTION = "dataset_description.json"
 VERSION = "1.10.0"
 #: Anatomical contrasts that are intensities in arbitrary units, as SynthMRI expects them.
 SUFFIXES = ("T1w", "T2w", "FLAIR", "PDw")
-IGNORED_BY_VALIDATORS = ("manifest/", "summary.csv", "summary.json")
+#: What tasks make that combine several contrasts; not all of these are suffixes of BIDS.
+DERIVED_SUFFIX = {"synthetic-dir": "DIR"}
+IGNORED_BY_VALIDATORS = ("manifest/", "summary.csv", "summary.json", "**/*_DIR.*")
 ENTITY = re.compile(r"[a-z]+-[A-Za-z0-9+]+")
 
 

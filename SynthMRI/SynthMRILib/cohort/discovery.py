@@ -12,7 +12,7 @@ from pathlib import Path
 from ..dicom_io import is_dicom
 from ..errors import InputError
 from ..tasks.base import InputRole
-from . import bids
+from . import bids, sessions
 from .cases import Case, Discovery, Skipped, only_role, without_repeats
 from .files import is_own_output, stem_of, volume_suffix, walk
 
@@ -31,6 +31,7 @@ def discover(
     output: Path,
     layout: str = "auto",
     suffixes: Sequence[str] = (),
+    output_suffix: str = "anat",
 ) -> Discovery:
     """Everything in `source` that the task can be run on.
 
@@ -39,7 +40,8 @@ def discover(
         roles: inputs of the task.
         output: the batch's output folder; nothing in it is taken for an input.
         layout: "folder", "bids", "csv", or "auto" to tell by what is there.
-        suffixes: BIDS suffixes to take ("T1w", ...); all anatomical MR contrasts when empty.
+        suffixes: BIDS suffixes to take ("T1w", ...); all anatomical MR contrasts when empty. Of tasks with one input.
+        output_suffix: BIDS suffix of the outputs of a task that combines the volumes of a session.
 
     Raises:
         InputError: there is nothing, or it cannot be read as that layout.
@@ -51,6 +53,10 @@ def discover(
         raise InputError(f"'{source.name}' cannot be read with --layout {layout}; choose another layout or input.")
     if layout == "csv":
         cases, skipped = list_cases(source, roles)
+    elif layout == "bids" and len(roles) > 1:
+        if suffixes:
+            raise InputError("This task needs several contrasts, so no suffix can be chosen; leave out --suffix.")
+        cases, skipped = sessions.session_cases(source, roles, output=output, output_suffix=output_suffix)
     elif layout == "bids":
         cases, skipped = bids.data_set_cases(source, only_role(roles), output=output, suffixes=suffixes)
     else:

@@ -7,6 +7,7 @@ is flagged by the modified z-score (Iglewicz and Hoaglin, How to Detect and Hand
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from typing import Any
 
 import numpy as np
 
@@ -75,6 +76,17 @@ def flags_of(findings: Iterable[Finding], measures: Mapping[str, float]) -> list
         flags.append("differs-from-input")
     if abs(measures.get("mean_ratio", 1) - 1) > LARGEST_MEAN_SHIFT:
         flags.append("mean-shifted")
+    return flags
+
+
+def flags_of_record(provenance: Mapping[str, Any]) -> list[str]:
+    """Flags of what a task itself said of its result: unlike the calibration volumes, or of low confidence."""
+    flags = []
+    if (provenance.get("gate") or {}).get("verdict") == "outside":
+        flags.append("outside-calibration")
+    confidence = (provenance.get("quality") or {}).get("flag")
+    if confidence in ("amber", "red"):
+        flags.append(f"confidence:{confidence}")
     return flags
 
 

@@ -92,7 +92,7 @@ def finish(prepared: Prepared, result: TaskResult, settings: Settings, *, second
         "run": uuid4().hex,
         "outputs": {role: case.output(settings.label(role)) for role in roles},
         "findings": [finding.as_dict() for finding in prepared.findings],
-        "flags": quality.flags_of(prepared.findings, measures),
+        "flags": quality.flags_of(prepared.findings, measures) + quality.flags_of_record(result.provenance),
         "quality": measures,
         "facts": result_facts(result),
     }

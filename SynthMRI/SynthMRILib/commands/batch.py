@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from ..cohort.bids import DERIVED_SUFFIX
 from ..cohort.discovery import LAYOUTS, discover, reasons_of
 from ..cohort.events import Event, Running
 from ..cohort.records import FAILED, Record
@@ -47,7 +48,12 @@ def run_batch_command(arguments: argparse.Namespace) -> int:
     values = {**run_parameters(arguments), **task_values(arguments.task, arguments.set)}
     roles = get_task(arguments.task).roles
     discovery = discover(
-        arguments.input, roles, output=arguments.output, layout=arguments.layout, suffixes=arguments.suffix
+        arguments.input,
+        roles,
+        output=arguments.output,
+        layout=arguments.layout,
+        suffixes=arguments.suffix,
+        output_suffix=DERIVED_SUFFIX.get(arguments.task, "anat"),
     )
     settings = make_settings(
         arguments.task, values, output=arguments.output, bundle=arguments.bundle, overwrite=arguments.overwrite

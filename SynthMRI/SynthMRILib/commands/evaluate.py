@@ -10,12 +10,14 @@ from ..bundles import Bundle, find_bundles, load_bundle
 from ..errors import InputError
 from ..evaluation.degrade import DEGRADATIONS
 from .common import ConsoleProgress, check_output, print_json
+from .evaluate_set import add_set
 
 
 def add_parser(subparsers: argparse._SubParsersAction) -> None:
     parser = subparsers.add_parser("evaluate", help="measure quality against a reference")
     kinds = parser.add_subparsers(dest="kind", required=True, metavar="TASK")
     add_super_resolution(kinds)
+    add_set(kinds)
 
 
 def add_super_resolution(kinds: argparse._SubParsersAction) -> None:
