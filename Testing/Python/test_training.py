@@ -7,20 +7,22 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
 import pytest
+import SimpleITK as sitk
 import torch
 from SynthMRILib.bundles import load_bundle
 from SynthMRILib.errors import InputError
+from SynthMRILib.training import compact
 from SynthMRILib.training.cache import Cache, Entry, crop_to_head, prepared, write_cache
 from SynthMRILib.training.loop import LoopConfig, learning_rate
 from SynthMRILib.training.losses import charbonnier, foreground_weight, gaussian_likelihood
 from SynthMRILib.training.patches import PatchConfig, PatchSampler, add_rician_noise
+from SynthMRILib.training.pictures import Board, Slice
 from SynthMRILib.training.resampling import halving_matrix, resample, zoom_inputs, zoom_matrix
-from SynthMRILib.training.run import train
+from SynthMRILib.training.run import check_batch, train
 
 LIBRARY = Path(__file__).resolve().parents[2] / "SynthMRI"
 
@@ -190,20 +192,94 @@ def test_a_killed_run_ends_with_the_weights_of_an_unbroken_one(a_cache: Path, tm
         assert torch.equal(tensor, resumed[name]), name
 
 
-def test_two_processes_follow_the_loss_curve_of_one(a_cache: Path, tmp_path: Path) -> None:
+def losses_of(run: Path) -> list[float]:
+    lines = [json.loads(line) for line in (run / "training.jsonl").read_text().splitlines()]
+    return [line["loss"] for line in lines if line["event"] == "train"]
+
+
+LAUNCHES = {
+    "fabric": (["-m", "SynthMRILib.cli"], ["--devices", "2"]),
+    "torchrun": (["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", "SynthMRILib.cli"], []),
+}
+
+
+@pytest.mark.parametrize("launch", LAUNCHES)
+def test_two_processes_follow_the_loss_curve_of_one(launch: str, a_cache: Path, tmp_path: Path) -> None:
     config = a_config(a_cache, 6)
     config["training"]["network"]["dropout"] = 0.0
     (tmp_path / "config.json").write_text(json.dumps(config))
     alone = run_training(config, tmp_path / "one")
-    command = [sys.executable, "-m", "SynthMRILib.cli", "train", "super-resolution", "--accelerator", "cpu"]
-    command += ["--devices", "2", "--config", str(tmp_path / "config.json"), "--output", str(tmp_path / "two")]
+    start, options = LAUNCHES[launch]
+    command = [sys.executable, *start, "train", "super-resolution", "--accelerator", "cpu", *options]
+    command += ["--config", str(tmp_path / "config.json"), "--output", str(tmp_path / "two")]
     environment = {**os.environ, "PYTHONPATH": str(LIBRARY), "OMP_NUM_THREADS": "1"}
-    started = time.monotonic()
-    subprocess.run(command, env=environment, check=True, capture_output=True, timeout=300)
-    assert time.monotonic() - started < 300
+    subprocess.run(command, env=environment, check=True, capture_output=True, timeout=500)
+    assert losses_of(tmp_path / "two") == pytest.approx(losses_of(tmp_path / "one"), rel=1e-3, abs=1e-5)
     together = torch.load(tmp_path / "two" / "checkpoint.pt", weights_only=True)["average"]
     for name, tensor in alone.items():
         assert torch.allclose(tensor, together[name], atol=2e-4), name
+
+
+def test_a_batch_that_cannot_be_shared_out_evenly_is_refused() -> None:
+    check_batch({"training": {"batch": 4}}, 2)
+    with pytest.raises(InputError, match="A batch of 4 cannot be shared by 3 processes"):
+        check_batch({"training": {"batch": 4}}, 3)
+
+
+def test_a_run_leaves_curves_and_pictures(a_cache: Path, tmp_path: Path) -> None:
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    run_training(a_config(a_cache, 4), tmp_path / "run")
+    board = EventAccumulator(str(tmp_path / "run" / "tensorboard"), size_guidance={"scalars": 0})
+    board.Reload()
+    assert [event.value for event in board.Scalars("train/loss")] == pytest.approx(
+        losses_of(tmp_path / "run"), rel=1e-4
+    )
+    picture = tmp_path / "run" / "samples" / "step_000004.png"
+    assert board.Images("input | output | target")[0].encoded_image_string == picture.read_bytes()
+    image = sitk.GetArrayFromImage(sitk.ReadImage(str(picture)))
+    assert image.shape == (2 * 24 + 4, 3 * 24 + 2 * 4)
+    assert image.max() > 200
+
+
+def test_without_tensorboard_there_are_pictures_and_a_note(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "tensorboard.summary.writer.event_file_writer", None)
+    board = Board(tmp_path)
+    assert "TensorBoard is not installed" in board.missing
+    board.curves("train", 1, {"loss": 1.0})
+    plane = np.ones((6, 8))
+    assert board.pictures(1, [Slice("t1w", plane[::2, ::2], plane, plane)]).is_file()
+    assert not (tmp_path / "tensorboard").exists()
+
+
+def test_a_checkpoint_that_would_be_large_is_rounded_and_resumes_to_the_same_weights(
+    a_cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = a_config(a_cache, 6)
+    run_training(config, tmp_path / "plain")
+    monkeypatch.setattr(compact, "LIMIT", 1000)
+    unbroken = run_training(config, tmp_path / "unbroken")
+    sizes = [(tmp_path / name / "checkpoint.pt").stat().st_size for name in ("plain", "unbroken")]
+    parameters = sum(tensor.numel() for tensor in unbroken.values())
+    assert sizes[0] - sizes[1] > 5 * parameters
+    contents = torch.load(tmp_path / "unbroken" / "checkpoint.pt", weights_only=True)
+    assert contents["network"]["exit.bias"].dtype == torch.float32
+    assert contents["average"]["exit.bias"].dtype == torch.float16
+    assert torch.equal(contents["average"]["exit.bias"].float(), unbroken["exit.bias"])
+
+
+def test_a_run_with_a_small_checkpoint_can_be_broken_off(
+    a_cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(compact, "LIMIT", 1000)
+    config = a_config(a_cache, 6)
+    config["loop"]["decay"] = 0.0
+    unbroken = run_training(config, tmp_path / "unbroken")
+    first = {**config, "loop": {**config["loop"], "steps": 4}}
+    run_training(first, tmp_path / "broken")
+    resumed = run_training(config, tmp_path / "broken")
+    for name, tensor in unbroken.items():
+        assert torch.equal(tensor, resumed[name]), name
 
 
 def test_unknown_settings_are_named(a_cache: Path, tmp_path: Path) -> None:
@@ -224,4 +300,20 @@ def test_the_result_of_training_is_a_bundle_with_its_card(a_cache: Path, tmp_pat
     card = bundle.card_path.read_text(encoding="utf-8")
     assert "Four steps are few." in card
     assert "gain_db_real_t1w" in card
-    assert bundle.section["training"]["subjects"]["cache"] == ["subject0", "subject1"]
+    assert "| same_zoom | 0.5 |" in card
+
+
+def test_a_card_names_the_data_that_was_used_and_no_subject_of_a_user(a_cache: Path, tmp_path: Path) -> None:
+    run_training(a_config(a_cache, 2), tmp_path / "run")
+    bundle = load_bundle(tmp_path / "run" / "bundle")
+    card = bundle.card_path.read_text(encoding="utf-8")
+    assert "Own data of whoever trained this network, 2 subjects" in card
+    assert "Lesjak" not in card and "SynthSeg" not in card
+    assert "subject0" not in card and "subject0" not in json.dumps(bundle.metadata)
+    assert bundle.section["training"]["subjects"]["cache"] == ["2 of whoever trained this network"]
+    rows = bundle.section["validation_intervals"]
+    assert [(row["source"], row["subject"]) for row in rows] == [
+        ("real", "all"), ("real", "own 1"), ("simulated", "all"), ("simulated", "own 1")
+    ]  # fmt: skip
+    assert rows[0]["low"] <= rows[0]["gain_db"] <= rows[0]["high"]
+    assert f"| real t1w | own 1 | {rows[1]['gain_db']:+.2f} |" in card

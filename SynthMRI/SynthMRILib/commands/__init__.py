@@ -15,6 +15,7 @@ COMMAND_MODULES = (
     "train",
     "pack_heads",
     "pack_training",
+    "finetune",
     "models",
     "uncertainty",
     "batch",

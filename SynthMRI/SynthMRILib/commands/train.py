@@ -20,6 +20,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     train.add_argument("--steps", type=int, help="optimizer steps in all, instead of the configuration's")
     train.add_argument("--accelerator", default="auto", help="as Lightning Fabric names it: auto, cpu, gpu")
     train.add_argument("--devices", default="1", help="processes or GPUs on each machine")
+    train.add_argument("--nodes", type=int, default=1, help="machines, when started through torchrun")
     train.add_argument("--precision", default="32-true", help="as Lightning Fabric names it: 32-true, bf16-mixed")
     train.set_defaults(run=run_train)
 
@@ -59,7 +60,12 @@ def run_train(arguments: argparse.Namespace) -> int:
         arguments.task,
         config,
         arguments.output,
-        launch={"accelerator": arguments.accelerator, "devices": arguments.devices, "precision": arguments.precision},
+        launch={
+            "accelerator": arguments.accelerator,
+            "devices": arguments.devices,
+            "num_nodes": arguments.nodes,
+            "precision": arguments.precision,
+        },
         report=lambda line: sys.stdout.write(json.dumps(line) + "\n") and sys.stdout.flush(),
     )
     return 0

@@ -13,11 +13,16 @@ from ..errors import InputError
 #: has, besides the methods of `TrainingTask`, `network_name`, `network_arguments` and `inputs` (roles of its volumes).
 TRAININGS = {
     "super-resolution": ("super_resolution", "SuperResolutionTraining"),
+    "super-resolution-perceptual": ("perceptual", "PerceptualTraining"),
     "denoising": ("denoising", "DenoisingTraining"),
+    "through-plane": ("through_plane", "ThroughPlaneTraining"),
     "motion-correction": ("motion_correction", "MotionCorrectionTraining"),
     "motion-severity": ("motion_severity", "MotionSeverityTraining"),
     "synthetic-dir": ("synthetic_dir", "SyntheticDirTraining"),
+    "slice-features": ("slice_features", "SliceFeaturesTraining"),
 }
+#: The training from pairs of volumes of a user, which are input and target of any task.
+PAIRED = ("paired", "PairedTraining")
 
 
 def from_mapping(kind: type, values: dict[str, Any], where: str) -> Any:
@@ -29,9 +34,15 @@ def from_mapping(kind: type, values: dict[str, Any], where: str) -> Any:
     return kind(**{name: Path(v) if name.endswith("cache") else v for name, v in values.items()})
 
 
-def training_class(task: str) -> type:
-    """Raises InputError for a task that cannot be trained."""
-    if task not in TRAININGS:
+def training_class(task: str, config: dict[str, Any]) -> type:
+    """What trains a task: a configuration with "pairs" learns from pairs of volumes, whatever the task.
+
+    Raises InputError for a task that cannot be trained.
+    """
+    if "pairs" in config:
+        module, name = PAIRED
+    elif task in TRAININGS:
+        module, name = TRAININGS[task]
+    else:
         raise InputError(f"There is no training for '{task}'. Choose one of: {', '.join(TRAININGS)}.")
-    module, name = TRAININGS[task]
     return getattr(import_module(f".{module}", __package__), name)

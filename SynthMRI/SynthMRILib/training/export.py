@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -13,16 +12,11 @@ import torch
 from safetensors.torch import save
 from torch import nn
 
-from .. import INTENDED_USE, __version__
+from .. import INTENDED_USE
 from ..bundles import CARD, FORMAT, METADATA, WEIGHTS
 from ..errors import InputError
 from ..provenance import package_versions
-
-ATTRIBUTION = """\
-- Lesjak et al., Neuroinformatics 2017, doi 10.1007/s12021-017-9348-7, processed copies of open_ms_data, CC-BY.
-- Lesjak et al., longitudinal multiple-sclerosis set of the same laboratory, CC-BY.
-- Label maps: Billot et al., SynthSeg, Apache-2.0.
-"""
+from .card import card
 
 
 @dataclass(frozen=True)
@@ -41,6 +35,8 @@ class BundleDescription:
         experimental: True when it missed its floor.
         inputs: roles of the volumes it takes, in the order of the network's channels.
         section: anything else that its task reads from the `synthmri` section, JSON types only.
+        data: whose data it learned from, one statement a source.
+        intervals: validation figures by contrast and subject with their intervals, see `facts.interval_rows`.
     """
 
     title: str
@@ -55,6 +51,8 @@ class BundleDescription:
     experimental: bool = False
     inputs: tuple[str, ...] = ("input",)
     section: dict[str, Any] = field(default_factory=dict)
+    data: list[str] = field(default_factory=list)
+    intervals: list[dict[str, Any]] = field(default_factory=list)
 
 
 def write_bundle(folder: Path, network: nn.Module, description: BundleDescription) -> Path:
@@ -108,7 +106,9 @@ def metadata(network: nn.Module, description: BundleDescription, sha256: str) ->
             "expects": description.expects,
             "calibration": None,
             "training": description.training,
+            "data": description.data,
             "validation": description.validation,
+            "validation_intervals": description.intervals,
             "experimental": description.experimental,
         },
     }
@@ -127,39 +127,3 @@ def data_format(channels: int) -> dict[str, Any]:
         "is_patch_data": True,
         "channel_def": {"0": "mean", "1": "log-variance"} if channels == 2 else {"0": "volume"},
     }
-
-
-def card(network: nn.Module, description: BundleDescription, sha256: str) -> str:
-    """The model card, in Markdown."""
-    parameters = sum(p.numel() for p in network.parameters())
-    return f"""# {description.title}
-
-{INTENDED_USE}
-
-{description.description}
-
-| | |
-|---|---|
-| task | {description.task} |
-| network | {description.network_name}, {parameters:,} parameters |
-| receptive field radius | {network.receptive_field_radius} input voxels |
-| weights | float16 safetensors, SHA-256 `{sha256}` |
-| made | {datetime.now(UTC):%Y-%m-%d}, SynthMRI {__version__} |
-| experimental | {"yes" if description.experimental else "no"} |
-
-## What it expects
-{table(description.expects)}
-## How it was trained
-{table(description.training)}
-## Validation (held-out subjects; gain in PSNR over cubic B-spline unless stated)
-{table(description.validation)}
-## Limits
-{"".join(f"- {limit}{chr(10)}" for limit in description.limits)}
-## Data and licenses
-{ATTRIBUTION}"""
-
-
-def table(values: dict[str, Any]) -> str:
-    """A two-column Markdown table."""
-    rows = "".join(f"| {name} | {value} |\n" for name, value in values.items())
-    return f"| | |\n|---|---|\n{rows}"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -10,12 +9,13 @@ from typing import Any
 
 from lightning.fabric import Fabric
 
-from .cache import Cache
+from ..bundles import Bundle, load_bundle
+from ..cohort.files import write_json
+from ..errors import InputError
+from . import facts
 from .configuration import from_mapping, training_class
 from .export import BundleDescription, write_bundle
 from .loop import LoopConfig, State, fit
-
-LOGGED = ("event", "step", "steps", "seconds", "seconds_left", "learning_rate")
 
 
 def train(
@@ -29,57 +29,88 @@ def train(
     """Train `task` into the folder `output`, resuming what is there.
 
     Args:
-        config: mapping with "loop" (`LoopConfig`), "bundle" (words of its card) and what the task's training reads,
-            for most tasks "patches" and "training".
+        config: mapping with "loop" (`LoopConfig`), "bundle" (words of its card), "start" (name or folder of a bundle
+            whose weights are the first ones) and what the task's training reads, for most tasks "patches" and
+            "training".
         launch: accelerator, devices and precision as Lightning Fabric takes them.
         report: told of every log line.
     """
-    kind = training_class(task)
-    output.mkdir(parents=True, exist_ok=True)
-    (output / "config.json").write_text(json.dumps(config, indent=2), encoding="utf-8")
-    fabric = Fabric(**launch)
-    fabric.launch()
-    loop = from_mapping(LoopConfig, config.get("loop", {}), "loop")
-    training = kind.from_config(config)
-    state = fit(training, loop, output, report=report, fabric=fabric)
+    fabric, training, state = start_training(task, config, output, launch=launch, report=report)
     if fabric.is_global_zero:
         export(task, training, config, output, state)
     return state
 
 
+def start_training(
+    task: str,
+    config: dict[str, Any],
+    output: Path,
+    *,
+    launch: dict[str, Any],
+    report: Callable[[dict[str, Any]], None],
+) -> tuple[Fabric, Any, State]:
+    """Train as `train` does, without a bundle at the end; returns also the task's training and the final state."""
+    kind = training_class(task, config)
+    fabric = Fabric(**launch)
+    fabric.launch()
+    if fabric.is_global_zero:
+        output.mkdir(parents=True, exist_ok=True)
+        write_json(output / "config.json", config)
+    fabric.barrier()
+    loop = from_mapping(LoopConfig, config.get("loop", {}), "loop")
+    training = kind.from_config(config)
+    check_batch(config, fabric.world_size)
+    start = starting_bundle(config, training)
+    if start is not None:
+        training.start_weights = start.build_network().state_dict()
+    return fabric, training, fit(training, loop, output, report=report, fabric=fabric)
+
+
+def check_batch(config: dict[str, Any], processes: int) -> None:
+    """Raises InputError when a batch cannot be shared out evenly: the run would not follow that of one process."""
+    batch = config.get("training", {}).get("batch")
+    if isinstance(batch, int) and batch % processes:
+        raise InputError(f"A batch of {batch} cannot be shared by {processes} processes; set 'batch' to a multiple.")
+
+
+def starting_bundle(config: dict[str, Any], training: Any) -> Bundle | None:
+    """The bundle under "start", whose weights are the first ones. Raises InputError when its network is another."""
+    if "start" not in config:
+        return None
+    bundle = load_bundle(config["start"])
+    network = bundle.section["network"]
+    wanted = training.build_network().state_dict()
+    given = bundle.build_network().state_dict()
+    same = {name: tensor.shape for name, tensor in wanted.items()} == {n: t.shape for n, t in given.items()}
+    if network["name"] != training.network_name or not same:
+        raise InputError(f"Bundle '{bundle.name}' has another network; set the configuration's 'network' to its own.")
+    return bundle
+
+
 def export(task: str, training: Any, config: dict[str, Any], output: Path, state: State) -> Path:
     """Write the averaged weights as a bundle to `output/bundle`, in place of an earlier one of this run."""
+    shutil.rmtree(output / "bundle", ignore_errors=True)
+    return write_bundle(output / "bundle", state.average, description_of(task, training, config, output, state))
+
+
+def description_of(task: str, training: Any, config: dict[str, Any], output: Path, state: State) -> BundleDescription:
+    """What the bundle of a run says of itself."""
     words = config.get("bundle", {})
-    description = BundleDescription(
+    blocks = training.validation_blocks(state.average.eval()) if hasattr(training, "validation_blocks") else ()
+    start = load_bundle(config["start"]) if "start" in config else None
+    return BundleDescription(
         title=words.get("title", f"{task}, {state.step} steps"),
-        task=task,
+        task=getattr(training, "bundle_task", task),
         description=words.get("description", "Trained with `synthmri train`."),
         network_name=training.network_name,
         network_arguments=training.network_arguments,
         expects=words.get("expects", {}),
-        training=training_facts(config, state),
-        validation=last_validation(output),
-        limits=words.get("limits", []),
+        training=facts.training_facts(config, training, steps=state.step, seconds=state.seconds),
+        validation=facts.last_validation(output),
+        limits=facts.limits_of(config, training),
         experimental=words.get("experimental", True),
         inputs=tuple(training.inputs),
-        section=words.get("section", {}),
+        section={**words.get("section", {}), **getattr(training, "section", {})},
+        data=facts.data_statements(config, training, start),
+        intervals=facts.interval_rows(blocks),
     )
-    shutil.rmtree(output / "bundle", ignore_errors=True)
-    return write_bundle(output / "bundle", state.average, description)
-
-
-def training_facts(config: dict[str, Any], state: State) -> dict[str, Any]:
-    """What the card says of the run: length, data and ranges of the simulation."""
-    settings = {k: v for k, v in config.get("training", {}).items() if not k.endswith("cache")}
-    facts = {"steps": state.step, "hours": round(state.seconds / 3600, 2), "settings": settings}
-    caches = {k: Path(v) for k, v in config.get("training", {}).items() if k.endswith("cache")}
-    subjects = {k: sorted({entry.subject for entry in Cache(path).entries}) for k, path in caches.items()}
-    return {**facts, "loop": config.get("loop", {}), "patches": config.get("patches", {}), "subjects": subjects}
-
-
-def last_validation(output: Path) -> dict[str, float]:
-    """Figures of the last validation in the log, by name."""
-    log = output / "training.jsonl"
-    lines = [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines()] if log.exists() else []
-    figures = [line for line in lines if line["event"] == "validation"]
-    return {name: value for name, value in figures[-1].items() if name not in LOGGED} if figures else {}

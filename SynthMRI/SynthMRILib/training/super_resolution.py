@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,10 @@ from .cache import Cache
 from .configuration import from_mapping
 from .losses import charbonnier, foreground_weight, gaussian_likelihood
 from .patches import PatchConfig, PatchSampler
+from .pictures import Slice
+
+#: A figure of an estimate: from the real block, the estimate, and the mean squared error of the cubic B-spline.
+Figure = Callable[[np.ndarray, np.ndarray, float], float]
 
 
 @dataclass(frozen=True)
@@ -52,6 +58,7 @@ class SuperResolutionTraining:
 
     network_name = "RRDBNet"
     inputs = ("input",)
+    limits = ("Low-resolution inputs were simulated; no pairs of real low- and high-resolution scans were at hand.",)
 
     def __init__(self, config: SuperResolutionConfig) -> None:
         self.config = config
@@ -66,6 +73,11 @@ class SuperResolutionTraining:
         patches = from_mapping(PatchConfig, config.get("patches", {}), "patches")
         values = {**config.get("training", {}), "patches": patches}
         return cls(from_mapping(SuperResolutionConfig, values, "training"))
+
+    @property
+    def ranges(self) -> dict[str, Any]:
+        """From which ranges samples are drawn."""
+        return asdict(self.config.patches)
 
     @property
     def network_arguments(self) -> dict[str, Any]:
@@ -92,6 +104,14 @@ class SuperResolutionTraining:
     def validate(self, network: nn.Module) -> dict[str, float]:
         return self.held_out.gains(network)
 
+    def validation_blocks(self, network: nn.Module) -> list[dict[str, Any]]:
+        """Errors of the spline and of the network in parts of the held-out blocks, see `facts.interval_rows`."""
+        return self.held_out.errors(network)
+
+    def samples(self, network: nn.Module) -> list[Slice]:
+        """Slices of the first held-out block of each contrast."""
+        return self.held_out.slices(network)
+
 
 class ValidationSet:
     """Blocks of held-out volumes; the figure is the gain in PSNR [dB] over the cubic B-spline, by contrast."""
@@ -106,6 +126,7 @@ class ValidationSet:
             for index, entry in enumerate(cache.entries)
             for _ in range(blocks)
         ]
+        self.entries = [entry for entry in cache.entries for _ in range(blocks)]
         self.baseline = [self._error(high, upsampled_by_spline(block_mean(high))) for _, high in self.blocks]
 
     def _block(self, cache: Cache, index: int, rng: np.random.Generator) -> np.ndarray:
@@ -119,11 +140,47 @@ class ValidationSet:
         return float(np.mean((high[inner] - estimate[inner])[mask] ** 2))
 
     def gains(self, network: nn.Module) -> dict[str, float]:
+        return self.figures(network, {"gain_db": self.gain_db})
+
+    def figures(self, network: nn.Module, kinds: dict[str, Figure]) -> dict[str, float]:
+        """Mean of each figure over the blocks of a source and contrast, as "kind_source_contrast"."""
         gathered: dict[str, list[float]] = {}
         for (name, high), baseline in zip(self.blocks, self.baseline):
-            error = self._error(high, enhanced(network, block_mean(high)))
-            gathered.setdefault(name, []).append(10 * np.log10(baseline / error))
-        return {f"gain_db_{name}": round(float(np.mean(values)), 3) for name, values in sorted(gathered.items())}
+            estimate = enhanced(network, block_mean(high))
+            for kind, figure in kinds.items():
+                gathered.setdefault(f"{kind}_{name}", []).append(figure(high, estimate, baseline))
+        return {name: round(float(np.mean(values)), 3) for name, values in sorted(gathered.items())}
+
+    def gain_db(self, high: np.ndarray, estimate: np.ndarray, baseline: float) -> float:
+        """Gain in PSNR [dB] over the cubic B-spline, whose mean squared error is `baseline`."""
+        return float(10 * np.log10(baseline / self._error(high, estimate)))
+
+    def errors(self, network: nn.Module) -> list[dict[str, Any]]:
+        """Summed squared errors of the spline ("before") and of the network ("after") in the octants of each block."""
+        found = []
+        for entry, (_, high) in zip(self.entries, self.blocks):
+            low = block_mean(high)
+            inner = (slice(self.BORDER, -self.BORDER),) * 3
+            mask = high[inner] > 0.02
+            estimates = upsampled_by_spline(low), enhanced(network, low)
+            squared = [(high - estimate)[inner] ** 2 * mask for estimate in estimates]
+            halves = [(slice(None, n // 2), slice(n // 2, None)) for n in mask.shape]
+            for part in product(*halves):
+                if mask[part].any():
+                    before, after = (float(error[part].sum()) for error in squared)
+                    facts = {"source": entry.source, "contrast": entry.contrast, "subject": entry.subject}
+                    found.append({**facts, "before": before, "after": after})
+        return found
+
+    def slices(self, network: nn.Module) -> list[Slice]:
+        """The middle slice of the first block of each source and contrast."""
+        shown: dict[str, Slice] = {}
+        for name, high in self.blocks:
+            if name not in shown:
+                low = block_mean(high)
+                middle = low.shape[0] // 2
+                shown[name] = Slice(name, low[middle], enhanced(network, low)[2 * middle], high[2 * middle])
+        return list(shown.values())
 
 
 @torch.inference_mode()
