@@ -12,14 +12,14 @@ from typing import Any, ClassVar
 import numpy as np
 
 from ..bundles import Bundle, best_bundle
-from ..errors import InputError
+from ..errors import BundleError, InputError
 from ..evaluation.consistency import Consistency, consistency, spread_over
 from ..findings import Finding, raise_on_error
-from ..progress import Progress, part_of
+from ..progress import Progress, no_progress, part_of
 from ..provenance import make_provenance
 from ..uncertainty.calibration import Calibration
 from ..uncertainty.findings import whole_volume_numbers
-from ..uncertainty.gate import judge
+from ..uncertainty.gate import Gate, judge
 from ..uncertainty.quality import quality_flag
 from ..volume import Volume
 from .base import InputRole, NetworkInput, NetworkTask, Parameters, TaskResult
@@ -106,7 +106,8 @@ class Uncertainty:
         if parameters.consistency and residual:
             size = spread_over(residual.residual, outputs["output"].grid)
             outputs["consistency"] = outputs["output"].with_voxels(size)
-        facts |= judgement(inputs, outputs, residual, calibration)
+        gate = judge(inputs, calibration.gate if calibration else None, more=motion_of(inputs, prepared, parameters))
+        facts |= judgement(gate, outputs, residual, calibration)
         facts["same_contrast"] = prepared.same_contrast
         facts["missing_inputs"] = [role.name for role in task.roles if role.name not in inputs]
         provenance = make_provenance(
@@ -129,14 +130,29 @@ def residual_of(output: Volume, prepared: NetworkInput) -> Consistency | None:
         return None
 
 
+def motion_of(
+    inputs: dict[str, Volume], prepared: NetworkInput, parameters: UncertaintyParameters
+) -> dict[str, dict[str, float]]:
+    """Severity of motion of a single input by its role, where a bundle is installed that measures it."""
+    if len(inputs) != 1 or not prepared.same_contrast:
+        return {}
+    from ..motion.estimate import estimate_severity
+
+    first = prepared.voxels.reshape(-1, *prepared.voxels.shape[-3:])[0]
+    try:
+        severity = estimate_severity(first, parameters, no_progress).severity_mm
+    except BundleError:
+        return {}
+    return {role: {"motion_severity_mm": float(severity)} for role in inputs}
+
+
 def judgement(
-    inputs: dict[str, Volume],
+    gate: Gate,
     outputs: dict[str, Volume],
     residual: Consistency | None,
     calibration: Calibration | None,
 ) -> dict[str, Any]:
     """Gate, residual and quality flag of a run, JSON types only."""
-    gate = judge(inputs, calibration.gate if calibration else None)
     whole = whole_volume_numbers(outputs["total"], outputs["output"])
     numbers = {
         "percentile_95_total_percent": 100 * whole["percentile_95_total"] / (whole["unit"] or 1.0),

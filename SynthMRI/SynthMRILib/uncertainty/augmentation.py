@@ -170,8 +170,7 @@ def augmented_spread(
     from ..inference import runner
     from ..progress import part_of
 
-    first = np.maximum(prepared.voxels.reshape(-1, *prepared.voxels.shape[-3:])[0], 0)
-    noise = estimate_noise(first, spacing=prepared.volume.spacing).median * reference_intensity(first)
+    noise = noise_of(prepared)
     spreads = {family: Spread() for family in FAMILIES}
     for number in range(passes):
         record = draw(number, seed=parameters.seed, noise=noise)
@@ -194,6 +193,16 @@ def augmented_spread(
         "augmentation_relative_standard_error": (1 / (2 * max(1, each - 1))) ** 0.5,
     }
     return maps, facts
+
+
+def noise_of(prepared: NetworkInput) -> float:
+    """Noise of the first channel that holds anything, in network units."""
+    for channel in prepared.voxels.reshape(-1, *prepared.voxels.shape[-3:])[: prepared.images]:
+        if channel.any():
+            positive = np.maximum(channel, 0)
+            level = estimate_noise(positive, spacing=prepared.volume.spacing)
+            return level.median * reference_intensity(positive)
+    return 0.0
 
 
 def mean_alone(network: Any, block: Any) -> Any:

@@ -29,7 +29,7 @@ SIGNALS = {
     "extent_largest_mm": ("largest extent of the signal", "mm"),
     "cut_sides": ("number of sides at which the head is cut off", ""),
     "noise_percent": ("noise level", "% of the signal"),
-    "motion_severity": ("motion severity", ""),
+    "motion_severity_mm": ("motion severity", "mm"),
     "histogram_distance": ("distance of the intensity histogram from the nearest calibration volume", ""),
 }
 GATE_RULE = (
@@ -64,14 +64,21 @@ class Gate:
         }
 
 
-def judge(inputs: dict[str, Volume], reference: dict[str, Any] | None) -> Gate:
+def judge(
+    inputs: dict[str, Volume],
+    reference: dict[str, Any] | None,
+    *,
+    more: dict[str, dict[str, float]] | None = None,
+) -> Gate:
     """The verdict on the inputs of a run.
 
     Args:
         inputs: volumes by role.
         reference: what `reference_ranges` gave when the bundle was calibrated, or None.
+        more: by role, what was measured already.
     """
-    measured = {role: measure(volume) for role, volume in inputs.items() if role not in NOT_IMAGES}
+    images = {role: volume for role, volume in inputs.items() if role not in NOT_IMAGES}
+    measured = {role: {**measure(volume), **(more or {}).get(role, {})} for role, volume in images.items()}
     known = reference or {}
     compared = [role for role in measured if role in known]
     if not compared:

@@ -24,7 +24,7 @@ CHANNELS = ("mean", "epistemic", "aleatoric")
 #: Fewest passes before an early stop, and the edge [voxels] of the block that decides it.
 FEWEST_PASSES = 5
 PILOT_EDGE = 40
-#: Where the first channel is above this (network units), there is signal.
+#: Where a channel is above this (network units), there is signal.
 SIGNAL = 0.02
 
 
@@ -93,7 +93,7 @@ class DropoutPasses:
     def _settled(self, block: Tensor, epistemic: Tensor, aleatoric: Tensor) -> bool:
         if self.used < FEWEST_PASSES:
             return False
-        signal = on_cpu_if_needed(block[0, 0]) > SIGNAL
+        signal = on_cpu_if_needed(block[0].amax(dim=0)) > SIGNAL
         for axis, (fine, coarse) in enumerate(zip(epistemic.shape, block.shape[2:])):
             signal = signal.repeat_interleave(fine // coarse, dim=axis)
         chosen = signal if signal.any() else torch.ones_like(signal)
@@ -171,9 +171,9 @@ def passes_needed(
 
 
 def pilot_block(voxels: np.ndarray) -> np.ndarray:
-    """A cube of at most PILOT_EDGE voxels around the center of the signal of the first channel; all channels."""
+    """A cube of at most PILOT_EDGE voxels around the center of the signal; all channels."""
     channels = voxels.reshape(-1, *voxels.shape[-3:])
-    signal = channels[0] > SIGNAL
+    signal = channels.max(axis=0) > SIGNAL
     box = []
     for axis, length in enumerate(signal.shape):
         hits = signal.sum(axis=tuple(a for a in range(3) if a != axis))

@@ -1,0 +1,254 @@
+"""Measure whether uncertainty finds failures on structures that training never saw.
+
+    python Testing/Benchmarks/failure_detection.py --data FOLDER --split validate|test [--bundle NAME] [--record]
+
+Masses (lesion-like), resection cavities and signal voids (artifact-like) of `simulation/foreign.py` are put into
+simulated heads; the volume of 1 mm is truth, its noisy block means of 2 mm are the input. A voxel is a failure when
+|result - truth| exceeds the 99th percentile of that error in the same heads, protocols and places without the
+structure. Scores, over crops around each structure: epistemic (dropout), total (calibrated), augmentation, residual
+against the input, the combination of `uncertainty/combination.py`, and the edge map (gradient magnitude of the result),
+which needs no model. A structure is missed when the combination finds less than half of its failures at the threshold
+that 5 % of usual voxels exceed.
+
+`FOLDER` holds `label_maps`. `--record` writes `Documentation/figures/failure_detection.json` and pictures of the
+structures of which most was missed beside it. Choices were made on the heads of "validate"; "test" is for the record.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from scipy import ndimage
+
+CHECKOUT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(CHECKOUT / "SynthMRI"))
+HEADS = {"validate": (14,), "test": (16, 17)}
+STRUCTURES = ("tumor", "resection", "void")
+CONTRASTS = ("t1w", "flair", "t2w")
+LIKE = {"tumor": "lesion-like", "resection": "resection-like", "void": "artifact-like"}
+BOX, CROP, MARGIN = 96, 56, 8
+NOISE = 0.015
+SAMPLES, AUGMENTATIONS = 20, 4
+SCORES = ("epistemic", "total", "augmentation", "residual", "combination", "edges")
+
+
+@dataclass(frozen=True, eq=False)
+class Place:
+    """One crop: the same head with and without a structure."""
+
+    name: str
+    structure: str
+    usual: dict[str, np.ndarray]
+    foreign: dict[str, np.ndarray]
+
+
+def main() -> int:
+    from SynthMRILib.bundles import best_bundle, load_bundle
+    from SynthMRILib.evaluation import records
+
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--split", required=True, choices=list(HEADS))
+    parser.add_argument("--bundle", help="name or folder; the best one for super-resolution by default")
+    parser.add_argument("--contrasts", type=int, default=1, help="contrasts of each head and structure, 1 to 3")
+    parser.add_argument("--record", action="store_true")
+    parser.add_argument("--keep", type=Path, help="folder for the maps of every crop")
+    arguments = parser.parse_args()
+    bundle = load_bundle(arguments.bundle) if arguments.bundle else best_bundle("super-resolution")
+    places = []
+    for place in all_places(arguments.data, HEADS[arguments.split], bundle, arguments.contrasts):
+        places.append(place)
+        sys.stderr.write(f"{place.name}\n")
+        if arguments.keep:
+            arguments.keep.mkdir(parents=True, exist_ok=True)
+            maps = {f"{kind}_{n}": v for kind in ("usual", "foreign") for n, v in getattr(place, kind).items()}
+            np.savez(arguments.keep / f"{place.name}.npz", **maps)
+    figures = score(places)
+    record = {
+        "split": arguments.split,
+        "command": f"python Testing/Benchmarks/failure_detection.py --data FOLDER --split {arguments.split} --record",
+        "commit": records.current_commit(CHECKOUT),
+        "bundle": {"name": bundle.name, "sha256": bundle.weights_sha256},
+        "heads": list(HEADS[arguments.split]),
+        "samples": SAMPLES,
+        "augmentations": AUGMENTATIONS,
+        "noise": NOISE,
+        **figures,
+    }
+    if arguments.record:
+        folder = CHECKOUT / "Documentation" / "figures"
+        record["pictures"] = draw_missed(places, figures, folder)
+        records.write_record(folder / "failure_detection.json", record)
+    sys.stdout.write(f"{record}\n")
+    return 0
+
+
+def all_places(data: Path, heads: tuple[int, ...], bundle, contrasts: int):
+    from SynthMRILib.volume_io import read_volume
+
+    for number in heads:
+        labels = read_volume(data / "label_maps" / f"head_{number:02d}.nii.gz").voxels.astype(np.int16)
+        labels = central_box(labels)
+        for n, structure in enumerate(STRUCTURES):
+            for step in range(contrasts):
+                contrast = CONTRASTS[(n + number + step) % len(CONTRASTS)]
+                seed = [number, n, step]
+                yield make_place(f"head_{number:02d} {structure} {contrast}", labels, structure, contrast, seed, bundle)
+
+
+def central_box(labels: np.ndarray) -> np.ndarray:
+    """The middle of the head, so that the simulation stays small."""
+    index = np.argwhere((labels > 0) & (labels < 500))
+    middle = (index.min(axis=0) + index.max(axis=0)) // 2
+    return labels[tuple(slice(max(0, m - BOX // 2), max(0, m - BOX // 2) + BOX) for m in middle)]
+
+
+def make_place(name: str, labels: np.ndarray, structure: str, contrast: str, seed: list[int], bundle) -> Place:
+    from SynthMRILib.simulation import foreign, protocols, subject
+
+    rng = np.random.default_rng(seed)
+    record = subject.draw(rng, deformed=False, lesions_probability=0.0, foreign_structure=structure)
+    protocol = protocols.draw(rng, contrast)
+    without = subject.SubjectRecord(anatomy=record.anatomy)
+    center = foreign.center_of(record.foreign, labels, (1.0, 1.0, 1.0))
+    size = CROP + 2 * MARGIN
+    start = [int(np.clip(c - size // 2, 0, n - size)) // 2 * 2 for c, n in zip(center, labels.shape)]
+    crop = tuple(slice(s, s + size) for s in start)
+    made = {}
+    for kind, made_of in (("usual", without), ("foreign", record)):
+        person = subject.apply(made_of, labels)
+        image = person.volume(protocol)
+        unit = float(np.percentile(image[image > 0], 99.5))
+        made[kind] = (image[crop] / unit, person.foreign[crop])
+    return Place(name, structure, *(evaluated(*made[kind], bundle) for kind in ("usual", "foreign")))
+
+
+def evaluated(truth: np.ndarray, mask: np.ndarray, bundle) -> dict[str, np.ndarray]:
+    """Everything that is needed of one crop, on its inner part."""
+    from SynthMRILib.progress import no_progress
+    from SynthMRILib.simulation.noise import magnitude_noise
+    from SynthMRILib.tasks.base import NetworkInput
+    from SynthMRILib.tasks.uncertainty import UncertaintyParameters
+    from SynthMRILib.uncertainty.augmentation import augmented_spread
+    from SynthMRILib.uncertainty.sampling import dropout_maps
+    from SynthMRILib.volume import Grid, Volume
+
+    low = truth.reshape(*(v for n in truth.shape for v in (n // 2, 2))).mean(axis=(1, 3, 5))
+    low = magnitude_noise(low, NOISE, rng=np.random.default_rng(5)) * (low > 0)
+    prepared = NetworkInput(low, Volume(low, Grid.from_spacing(low.shape, (2.0, 2.0, 2.0))), 1.0)
+    parameters = UncertaintyParameters(precision="float32")
+    maps, _ = dropout_maps(bundle, prepared, parameters, samples=SAMPLES, tolerance=0.0, progress=no_progress)
+    spread, _ = augmented_spread(bundle, prepared, parameters, passes=AUGMENTATIONS, progress=no_progress)
+    result = maps["mean"]
+    seen = result.reshape(*(v for n in result.shape for v in (n // 2, 2))).mean(axis=(1, 3, 5))
+    residual = np.abs(seen - low)
+    for axis in range(3):
+        residual = residual.repeat(2, axis=axis)
+    found = {
+        "truth": truth,
+        "result": result,
+        "mask": mask,
+        "epistemic": maps["epistemic"],
+        "total": np.hypot(maps["epistemic"], maps["aleatoric"]),
+        "augmentation": np.hypot(spread["augmentation-spatial"], spread["augmentation-intensity"]),
+        "residual": residual,
+        "edges": ndimage.gaussian_gradient_magnitude(result, 1.0),
+    }
+    inner = (slice(MARGIN, -MARGIN),) * 3
+    return {name: np.ascontiguousarray(values[inner]) for name, values in found.items()}
+
+
+def score(places: list[Place]) -> dict[str, Any]:
+    """Areas over all crops and by structure, and how much of the failures of each structure was found."""
+    from SynthMRILib.uncertainty.calibration import area_under_roc, average_precision
+    from SynthMRILib.uncertainty.combination import SIGNALS, combined, usual_levels
+
+    usual = {name: np.concatenate([p.usual[name][head_of(p.usual)] for p in places]) for name in SIGNALS}
+    levels = usual_levels(usual)
+    limit = float(np.percentile(np.concatenate([error_of(p.usual)[head_of(p.usual)] for p in places]), 99))
+    alarm = float(np.percentile(combined(usual, levels), 95))
+    rows, pooled = [], {"failed": [], **{name: [] for name in SCORES}}
+    for place in places:
+        inside = head_of(place.foreign)
+        failed = (error_of(place.foreign) > limit)[inside]
+        scores = {name: place.foreign[name][inside] for name in SCORES if name != "combination"}
+        scores["combination"] = combined({name: scores[name] for name in SIGNALS}, levels)
+        for name in SCORES:
+            pooled[name].append(scores[name])
+        pooled["failed"].append(failed)
+        near = ndimage.binary_dilation(place.foreign["mask"] > 0, iterations=2)[inside] & failed
+        found = float((scores["combination"][near] > alarm).mean()) if near.any() else None
+        rows.append(
+            {
+                "place": place.name,
+                "like": LIKE[place.structure],
+                "failures": int(failed.sum()),
+                "failures_at_structure": int(near.sum()),
+                "share_found": None if found is None else round(found, 3),
+                "missed": found is not None and found < 0.5,
+                "auroc": {n: rounded(area_under_roc(failed, scores[n])) for n in SCORES},
+            }
+        )
+    failed = np.concatenate(pooled.pop("failed"))
+    joined = {name: np.concatenate(values) for name, values in pooled.items()}
+    return {
+        "error_limit_percent": round(100 * limit, 3),
+        "prevalence": round(float(failed.mean()), 5),
+        "auroc": {name: rounded(area_under_roc(failed, values)) for name, values in joined.items()},
+        "auprc": {name: rounded(average_precision(failed, values)) for name, values in joined.items()},
+        "places": rows,
+    }
+
+
+def head_of(maps: dict[str, np.ndarray]) -> np.ndarray:
+    """Voxels that count: signal, or a structure without signal."""
+    return (maps["truth"] > 0.02) | (maps["mask"] > 0)
+
+
+def error_of(maps: dict[str, np.ndarray]) -> np.ndarray:
+    return np.abs(maps["result"] - maps["truth"])
+
+
+def rounded(value: float | None) -> float | None:
+    return None if value is None else round(value, 4)
+
+
+def draw_missed(places: list[Place], figures: dict[str, Any], folder: Path) -> list[str]:
+    """One picture of the structures of which the smallest share was found: truth, result, error, combination."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+    from SynthMRILib.uncertainty.combination import SIGNALS, combined, usual_levels
+
+    levels = usual_levels({n: np.concatenate([p.usual[n][head_of(p.usual)] for p in places]) for n in SIGNALS})
+    rows = zip(places, figures["places"])
+    known = sorted((r["share_found"], n, p) for n, (p, r) in enumerate(rows) if r["share_found"] is not None)
+    chosen = [(place, share) for share, _, place in known[:4]]
+    figure = Figure(figsize=(8, 2.1 * len(chosen)), facecolor="black", dpi=110)
+    FigureCanvasAgg(figure)
+    axes = figure.subplots(len(chosen), 4, squeeze=False)
+    for row, (place, share) in zip(axes, chosen):
+        maps = place.foreign
+        at = int(error_of(maps).reshape(len(maps["mask"]), -1).sum(axis=1).argmax())
+        suspicion = combined({name: maps[name] for name in SIGNALS}, levels)
+        shown = [
+            (maps["truth"][at], "gray", 1.0, place.name),
+            (maps["result"][at], "gray", 1.0, "result"),
+            (error_of(maps)[at], "inferno", 0.3, "error, 0 to 30 %"),
+            (suspicion[at], "inferno", 4.0, f"combination, {100 * share:.0f} % found"),
+        ]
+        for axis, (image, colors, top, title) in zip(row, shown):
+            axis.imshow(image[::-1], cmap=colors, vmin=0, vmax=top)
+            axis.set_title(title, color="white", fontsize=7)
+            axis.set_axis_off()
+    figure.subplots_adjust(left=0.01, right=0.99, bottom=0.01, top=0.95, wspace=0.03, hspace=0.15)
+    figure.savefig(folder / "failure_detection_missed.png", facecolor="black")
+    return ["failure_detection_missed.png"]
+
+
+if __name__ == "__main__":
+    sys.exit(main())
