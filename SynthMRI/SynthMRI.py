@@ -53,9 +53,7 @@ class SynthMRIParameterNode:
     All choices of the panel; saved with the scene. Paths and addresses are not: they could name a patient.
 
     task - What is to be done: the tab that is shown.
-    inputVolume - The acquired volume to enhance.
-    flairVolume, t1Volume, t2Volume, maskVolume - Inputs of synthetic DIR.
-    motionVolume - The acquired volume whose motion is to be corrected.
+    inputVolume, motionVolume, flairVolume, t1Volume, t2Volume, maskVolume - Inputs of the tasks.
     outputVolume - The latest result.
     method, denoisingMethod, dirMethod, motionMethod - How each task computes; empty for the task's own default.
     bundle, denoisingBundle, dirBundle, motionBundle - Names of the models; empty for the recommended ones.
@@ -120,9 +118,11 @@ class SynthMRIWidget(ParameterNodeWidget):
         """Called when the user opens the module the first time."""
         from SynthMRIModuleLib.bundle_selector import BundleSelector
         from SynthMRIModuleLib.compare_panel import ComparePanel
+        from SynthMRIModuleLib.export_panel import ExportPanel
         from SynthMRIModuleLib.frames import FrameSelector
         from SynthMRIModuleLib.input_watch import InputWatch
         from SynthMRIModuleLib.method_selector import MethodSelector
+        from SynthMRIModuleLib.models_panel import ModelsPanel
         from SynthMRIModuleLib.run_panel import RunPanel
         from SynthMRIModuleLib.task_tabs import TaskTabs
 
@@ -136,6 +136,10 @@ class SynthMRIWidget(ParameterNodeWidget):
         self.frameSelector = FrameSelector(ui)
         self.inputWatch = InputWatch(self.updatePanel)
         self.comparePanel = ComparePanel(ui)
+        self.exportPanel = ExportPanel(ui)
+        self.modelsPanel = ModelsPanel(
+            ui, selected=lambda: self.bundleSelector.selected, on_changed=self.onModelsChanged
+        )
         choices = [ui.taskTabWidget, ui.modelCollapsibleButton, ui.advancedCollapsibleButton]
         self.runPanel = RunPanel(ui, self.logic, choices=choices, on_finished=self.onRunFinished)
         self.initializeParameterNode()
@@ -145,6 +149,7 @@ class SynthMRIWidget(ParameterNodeWidget):
         self.inputWatch.stop()
         self.runPanel.close()
         self.comparePanel.close()
+        self.modelsPanel.close()
 
     def initializeParameterNode(self) -> None:
         """Show the choices stored in the scene; volumes that fit are selected where none are yet."""
@@ -164,15 +169,14 @@ class SynthMRIWidget(ParameterNodeWidget):
             self.methodSelector.show(node.task.value, method)
             self.bundleSelector.show_task(node.task.value)
             self.bundleSelector.show(getattr(node, FORMS[node.task].bundle))
-            ui = self.ui
-            onlyForNetworks = (ui.bundleComboBox, ui.cardButton, ui.deviceComboBox, ui.precisionComboBox)
-            for widget in (*onlyForNetworks, ui.tileSpinBox, ui.seedSpinBox):
-                widget.enabled = request["bundle"] is not None or method == "auto"
+            self.methodSelector.enableNetworkChoices(request["bundle"] is not None or method == "auto")
         inputs = [volume for volume in request["inputNode"].values() if volume] if request else []
         self.inputWatch.watch(inputs)
         self.frameSelector.show(inputs[0] if inputs else None)
         self.runPanel.show(request)
         self.comparePanel.offer(node)
+        self.exportPanel.offer(node.outputVolume if node else None)
+        self.modelsPanel.update()
 
     def onTaskSelected(self, task: Task) -> None:
         """The user has turned to another tab: volumes that fit are selected where none are yet."""
@@ -194,6 +198,11 @@ class SynthMRIWidget(ParameterNodeWidget):
 
         if self._parameterNode:
             setattr(self._parameterNode, FORMS[self._parameterNode.task].bundle, name)
+
+    def onModelsChanged(self) -> None:
+        """A model was added or deleted."""
+        self.bundleSelector.refresh()
+        self.updatePanel()
 
     def onRunFinished(self, outputNode: vtkMRMLScalarVolumeNode) -> None:
         """The result is in the scene; it is shown unless the user has gone to another module meanwhile."""
@@ -225,17 +234,10 @@ class SynthMRILogic(TaskLogic):
 
     def chooseInputs(self, parameterNode: SynthMRIParameterNode) -> None:
         """Select volumes that fit the chosen task by contrast and place, where none are selected yet."""
-        from SynthMRIModuleLib.input_choice import choose_for_roles, choose_input
+        from SynthMRIModuleLib.input_choice import fill_roles
         from SynthMRIModuleLib.task_forms import FORMS
 
-        fields = FORMS[parameterNode.task].roles
-        if list(fields) == ["input"]:
-            if not getattr(parameterNode, fields["input"]):
-                setattr(parameterNode, fields["input"], choose_input())
-            return
-        given = {role: getattr(parameterNode, field) for role, field in fields.items()}
-        for role, node in choose_for_roles(list(fields), given).items():
-            setattr(parameterNode, fields[role], node)
+        fill_roles(parameterNode, FORMS[parameterNode.task].roles)
 
     def start(
         self,
@@ -256,8 +258,7 @@ class SynthMRILogic(TaskLogic):
         :param parameters: parameters of the task that differ from their defaults, e.g. {"method": "bspline"}.
         :param task: "super-resolution" (the default), "denoising", "synthetic-dir" or "motion-correction".
         :param onProgress: gets the fraction done (0 to 1), what is being done, and the seconds left or None.
-        :param onFinished: gets the new volume node.
-        :param onError: gets the error; the scene is as it was.
+        :param onFinished: gets the new volume node; onError: the error, the scene is as it was.
         """
         from SynthMRIModuleLib.run import Callbacks
 

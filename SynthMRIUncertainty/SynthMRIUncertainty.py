@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import numpy as np
 import slicer
-from slicer import vtkMRMLScalarVolumeNode
+from slicer import vtkMRMLLabelMapVolumeNode, vtkMRMLMarkupsFiducialNode, vtkMRMLScalarVolumeNode
 from slicer.i18n import tr as _
 from slicer.i18n import translate
 from slicer.parameterNodeWrapper import WithinRange, parameterNodeWrapper
@@ -13,6 +13,7 @@ from slicer.ScriptedLoadableModule import (
     ScriptedLoadableModule,
     ScriptedLoadableModuleTest,
 )
+from SynthMRIModuleLib.choices import Task
 from SynthMRIModuleLib.module_logic import TaskLogic
 from SynthMRIModuleLib.module_widget import ParameterNodeWidget
 
@@ -22,7 +23,14 @@ OUTPUT_NAMES = {
     "total": "UNCERTAINTY total",
     "epistemic": "UNCERTAINTY epistemic",
     "aleatoric": "UNCERTAINTY aleatoric",
+    "augmentation-spatial": "UNCERTAINTY augmentation, moved",
+    "augmentation-intensity": "UNCERTAINTY augmentation, intensity",
+    "consistency": "UNCERTAINTY consistency",
 }
+#: Field that holds the volume of each input role, for tasks with several.
+ROLES = {Task.SYNTHETIC_DIR: {"flair": "flairVolume", "t1": "t1Volume", "t2": "t2Volume", "mask": "maskVolume"}}
+#: Passes of test-time augmentation.
+AUGMENTATIONS = 8
 
 
 class SynthMRIUncertainty(ScriptedLoadableModule):
@@ -46,26 +54,53 @@ class SynthMRIUncertaintyParameterNode:
     """
     All choices of the panel; saved with the scene.
 
-    inputVolume - The acquired volume to compute an uncertainty for.
-    bundle - Name of the model; empty for the recommended one.
+    task - The task whose result is judged.
+    inputVolume, flairVolume, t1Volume, t2Volume, maskVolume - The acquired volumes to compute an uncertainty for.
+    bundle - Name of the model; empty for the recommended one, and when another task is selected.
     passes - Number of random runs of the network.
+    augment, consistency - Whether test-time augmentation and the map of consistency are computed too.
     imageVolume - The synthetic volume the map belongs to.
     uncertaintyVolume - The map, standard deviations in the units of the synthetic volume.
     threshold - Values below this part of the signal range, in percent, are transparent.
     opacity - Opacity of the map, 0 to 1.
+    contour - Whether the map is outlined in place of being laid over the image.
+    segmentationVolume - Labels that tell what is where.
+    lesionVolume, lesionPoints - Lesions, or points, to look up.
     """
 
+    task: Task = Task.SUPER_RESOLUTION
     inputVolume: vtkMRMLScalarVolumeNode
+    flairVolume: vtkMRMLScalarVolumeNode
+    t1Volume: vtkMRMLScalarVolumeNode
+    t2Volume: vtkMRMLScalarVolumeNode
+    maskVolume: vtkMRMLLabelMapVolumeNode
     bundle: str = ""
     passes: Annotated[int, WithinRange(2, 200)] = 20
+    augment: bool = False
+    consistency: bool = False
     imageVolume: vtkMRMLScalarVolumeNode
     uncertaintyVolume: vtkMRMLScalarVolumeNode
     threshold: Annotated[float, WithinRange(0.0, 10.0)] = 1.0
     opacity: Annotated[float, WithinRange(0.0, 1.0)] = 0.6
+    contour: bool = False
+    segmentationVolume: vtkMRMLLabelMapVolumeNode
+    lesionVolume: vtkMRMLLabelMapVolumeNode
+    lesionPoints: vtkMRMLMarkupsFiducialNode
+
+    def roles(self) -> dict[str, str]:
+        """Field that holds the volume of each input role."""
+        return ROLES.get(self.task, {"input": "inputVolume"})
 
     def request(self) -> dict[str, Any]:
         """What `SynthMRIUncertaintyLogic.start` and `check` are asked for."""
-        return {"inputNode": self.inputVolume, "bundle": self.bundle, "parameters": {"samples": self.passes}}
+        parameters = {
+            "task": self.task.value,
+            "samples": self.passes,
+            "augmentations": AUGMENTATIONS if self.augment else 0,
+            "consistency": self.consistency,
+        }
+        inputs = {role: getattr(self, field) for role, field in self.roles().items()}
+        return {"inputNode": inputs, "bundle": self.bundle, "parameters": parameters}
 
 
 class SynthMRIUncertaintyWidget(ParameterNodeWidget):
@@ -74,14 +109,20 @@ class SynthMRIUncertaintyWidget(ParameterNodeWidget):
     def setup(self) -> None:
         """Called when the user opens the module the first time."""
         from SynthMRIModuleLib.bundle_selector import BundleSelector
+        from SynthMRIModuleLib.judged_task import JudgedTask
         from SynthMRIModuleLib.overlay_panel import OverlayPanel
         from SynthMRIModuleLib.run_panel import RunPanel
+        from SynthMRIModuleLib.trust_panel import TrustPanel
 
         ParameterNodeWidget.setup(self)
         self.showPanel("UI/SynthMRIUncertainty.ui")
         self.logic = SynthMRIUncertaintyLogic()
-        self.bundleSelector = BundleSelector(self.ui, task=TASK, on_selected=self.onBundleSelected)
+        self.judgedTask = JudgedTask(self.ui, on_selected=self.onTaskSelected)
+        self.bundleSelector = BundleSelector(
+            self.ui, task=Task.SUPER_RESOLUTION.value, on_selected=self.onBundleSelected
+        )
         self.overlayPanel = OverlayPanel(self.ui)
+        self.trustPanel = TrustPanel(self.ui)
         self.runPanel = RunPanel(
             self.ui, self.logic, choices=[self.ui.computeCollapsibleButton], on_finished=self.onRunFinished
         )
@@ -89,32 +130,45 @@ class SynthMRIUncertaintyWidget(ParameterNodeWidget):
 
     def closeParts(self) -> None:
         """The panel is about to go."""
+        self.overlayPanel.offer(None)
+        self.trustPanel.offer(None)
         self.runPanel.close()
 
     def initializeParameterNode(self) -> None:
         """Show the choices stored in the scene; volumes that fit are selected when none are yet."""
+        from SynthMRIModuleLib.input_choice import fill_roles
         from SynthMRIModuleLib.overlay import is_uncertainty
-        from SynthMRIModuleLib.result_nodes import is_synthetic
+        from SynthMRIModuleLib.result_nodes import is_result
 
         self.bundleSelector.refresh()
         parameterNode = self.logic.getParameterNode()
+        fill_roles(parameterNode, parameterNode.roles())
         volumes = slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode")
-        if not parameterNode.inputVolume:
-            parameterNode.inputVolume = next((v for v in volumes if self.logic.isAcquired(v)), None)
         if not parameterNode.uncertaintyVolume:
             parameterNode.uncertaintyVolume = next(filter(is_uncertainty, volumes), None)
         if not parameterNode.imageVolume:
-            images = (volume for volume in volumes if is_synthetic(volume) and not is_uncertainty(volume))
-            parameterNode.imageVolume = next(images, None)
+            parameterNode.imageVolume = next(filter(is_result, volumes), None)
         self.setParameterNode(parameterNode)
 
     def updatePanel(self, _caller=None, _event=None) -> None:
         """Show what can be computed and shown with the choices in the parameter node."""
         node = self._parameterNode
         if node:
+            self.judgedTask.show(node.task)
+            self.bundleSelector.show_task(node.task.value)
             self.bundleSelector.show(node.bundle)
         self.runPanel.show(node.request() if node else None)
         self.overlayPanel.offer(node)
+        self.trustPanel.offer(node)
+
+    def onTaskSelected(self, task: Task) -> None:
+        """The user has selected another task: its recommended model, and volumes that fit."""
+        from SynthMRIModuleLib.input_choice import fill_roles
+
+        if self._parameterNode:
+            self._parameterNode.task = task
+            self._parameterNode.bundle = ""
+            fill_roles(self._parameterNode, self._parameterNode.roles())
 
     def onBundleSelected(self, name: str) -> None:
         """The user has selected another model."""

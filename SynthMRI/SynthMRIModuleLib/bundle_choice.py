@@ -17,15 +17,12 @@ METHODS_WITHOUT_NETWORK = ("bspline", "dictionary", "arithmetic")
 #: Methods that need no bundle of their task; those not above use a network for something else.
 METHODS_WITHOUT_BUNDLE = (*METHODS_WITHOUT_NETWORK, "autofocus", "measure")
 
-#: Tasks that run the bundles of another task.
-TASK_OF_BUNDLES = {"uncertainty": "super-resolution"}
-
 
 def bundles_of(task: str) -> list[Bundle]:
     """All bundles for a task that are installed here, the preferred one first."""
     from SynthMRILib.bundles import find_bundles
 
-    return find_bundles(TASK_OF_BUNDLES.get(task, task))
+    return find_bundles(task)
 
 
 def chosen_bundle(task: str, name: str | None, parameters: dict[str, Any]) -> Bundle | None:
@@ -35,9 +32,17 @@ def chosen_bundle(task: str, name: str | None, parameters: dict[str, Any]) -> Bu
     """
     from SynthMRILib.bundles import load_bundle
 
+    task, parameters = judged_request(task, parameters)
     if not uses_network(task, chosen_method_name(task, parameters), name):
         return None
     return load_bundle(name) if name else _preferred_bundle(task)
+
+
+def judged_request(task: str, parameters: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+    """Task and parameters whose bundle a request uses: those of the judged task for a request for uncertainty."""
+    if task != "uncertainty":
+        return task, parameters
+    return parameters.get("task", "super-resolution"), {"method": "network", **parameters.get("options", {})}
 
 
 def uses_network(task: str, method: str, name: str | None) -> bool:

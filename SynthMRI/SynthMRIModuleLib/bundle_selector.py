@@ -86,7 +86,7 @@ class BundleSelector:
         from SynthMRILib.errors import BundleError
 
         try:
-            return card_text(chosen_bundle(self._task, self.selected, {}))
+            return card_text(chosen_bundle(self._task, self.selected, {"method": "network"}))
         except BundleError as error:
             return str(error)
 

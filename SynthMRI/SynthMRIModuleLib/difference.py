@@ -19,6 +19,7 @@ from .result_nodes import (
     TASK_ATTRIBUTE,
     SourceSnapshot,
     place_beside,
+    provenance_of,
 )
 from .run import NEW_CONTRAST_TASKS
 
@@ -31,7 +32,8 @@ def reason_no_difference(result: slicer.vtkMRMLNode | None) -> str:
     """Why a difference of this result and its source says nothing, in one sentence; empty when it does."""
     if result is None:
         return _("There is no result yet.")
-    if result.GetAttribute(TASK_ATTRIBUTE) in NEW_CONTRAST_TASKS:
+    other_contrast = provenance_of(result).get("same_contrast") is False
+    if other_contrast or result.GetAttribute(TASK_ATTRIBUTE) in NEW_CONTRAST_TASKS:
         return _("The result has another contrast than its source, so their difference says nothing.")
     return ""
 

@@ -31,6 +31,21 @@ def choose_input() -> slicer.vtkMRMLScalarVolumeNode | None:
     return next(iter([*shown, *known, *volumes]), None)
 
 
+def fill_roles(parameter_node: Any, fields: dict[str, str]) -> None:
+    """Select volumes that fit the roles of a task where none are selected yet.
+
+    Args:
+        fields: field of the parameter node for each role.
+    """
+    if list(fields) == ["input"]:
+        if not getattr(parameter_node, fields["input"]):
+            setattr(parameter_node, fields["input"], choose_input())
+        return
+    given = {role: getattr(parameter_node, field) for role, field in fields.items()}
+    for role, node in choose_for_roles(list(fields), given).items():
+        setattr(parameter_node, fields[role], node)
+
+
 def choose_for_roles(roles: list[str], given: dict[str, Any]) -> dict[str, Any]:
     """Nodes for the roles that are still empty; only volumes that lie where the leading one lies.
 

@@ -7,7 +7,7 @@ leading node (without its parent transform), so that nodes under different linea
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,7 +18,7 @@ from slicer.i18n import tr as _
 from .node_volume import reason_not_usable, volume_from_node
 
 if TYPE_CHECKING:
-    from SynthMRILib.tasks.base import Task
+    from SynthMRILib.tasks.base import InputRole
     from SynthMRILib.volume import Volume
 
 #: Nodes by role.
@@ -34,15 +34,23 @@ def as_inputs(given: slicer.vtkMRMLNode | Mapping[str, slicer.vtkMRMLNode | None
     return {role: node for role, node in nodes.items() if node is not None}
 
 
-def leading_role(task: Task, inputs: Inputs) -> str | None:
-    """The first role of the task that is given; None when none is."""
-    return next((role.name for role in task.roles if role.name in inputs), None)
+def roles_of(task: str, parameters: Mapping[str, Any]) -> tuple[InputRole, ...]:
+    """Roles of a request; a request for the uncertainty of another task has that one's. Raises InputError."""
+    from SynthMRILib.tasks import get_task
+
+    judged = parameters.get("task") if task == "uncertainty" else None
+    return get_task(judged or task).roles
 
 
-def reason_not_complete(task: Task, inputs: Inputs) -> str:
-    """Why these nodes cannot be the inputs of the task, in one sentence; empty when they can."""
-    missing = [role.title for role in task.roles if role.required and role.name not in inputs]
-    if missing and task.roles[0].name == "input":
+def leading_role(roles: Sequence[InputRole], inputs: Inputs) -> str | None:
+    """The first role that is given; None when none is."""
+    return next((role.name for role in roles if role.name in inputs), None)
+
+
+def reason_not_complete(roles: Sequence[InputRole], inputs: Inputs) -> str:
+    """Why these nodes cannot be the inputs of a task with these roles, in one sentence; empty when they can."""
+    missing = [role.title for role in roles if role.required and role.name not in inputs]
+    if missing and roles[0].name == "input":
         return _("Select an input volume.")
     if missing:
         return _("Select a volume for '{role}'.").format(role=missing[0])
@@ -53,14 +61,14 @@ def reason_not_complete(task: Task, inputs: Inputs) -> str:
     return _reason_not_in_one_space(list(inputs.values()))
 
 
-def volumes_from_inputs(task: Task, inputs: Inputs) -> dict[str, Volume]:
+def volumes_from_inputs(roles: Sequence[InputRole], inputs: Inputs) -> dict[str, Volume]:
     """Copies of all inputs in the coordinates of the leading node. Raises InputError with a sentence."""
     from SynthMRILib.errors import InputError
 
-    reason = reason_not_complete(task, inputs)
+    reason = reason_not_complete(roles, inputs)
     if reason:
         raise InputError(reason)
-    leading = leading_role(task, inputs)
+    leading = leading_role(roles, inputs)
     return {role: _volume_beside(node, inputs[leading], role in LABEL_ROLES) for role, node in inputs.items()}
 
 

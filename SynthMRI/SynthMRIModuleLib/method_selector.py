@@ -9,6 +9,12 @@ from slicer.i18n import tr as _
 
 from .task_forms import task_methods
 
+#: Widgets that only methods with a network use.
+NETWORK_WIDGETS = (
+    *("bundleComboBox", "cardButton", "deviceComboBox"),
+    *("precisionComboBox", "tileSpinBox", "seedSpinBox"),
+)
+
 
 def method_label(method: str) -> str:
     """A method's name for people; the engine's own word for one that is not known here."""
@@ -53,6 +59,11 @@ class MethodSelector:
                 self._ui.methodComboBox.addItem(method_label(name), name)
         self._ui.methodComboBox.setCurrentIndex(self._ui.methodComboBox.findData(method))
         self._filling = False
+
+    def enableNetworkChoices(self, enabled: bool) -> None:
+        """Turn what only networks use on or off."""
+        for name in NETWORK_WIDGETS:
+            getattr(self._ui, name).enabled = enabled
 
     def _on_index_changed(self, index: int) -> None:
         if not self._filling and index >= 0:

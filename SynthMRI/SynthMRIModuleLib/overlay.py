@@ -12,6 +12,7 @@ import numpy as np
 import slicer
 from slicer.i18n import tr as _
 
+from .contour import Contour
 from .node_volume import ijk_to_ras, reason_not_usable
 from .result_nodes import OUTPUT_ATTRIBUTE
 
@@ -50,6 +51,14 @@ def scale_maximum(image: slicer.vtkMRMLScalarVolumeNode) -> float:
     return SCALE_PERCENT / 100.0 * reference_intensity(slicer.util.arrayFromVolume(image))
 
 
+def show_as_map(node: slicer.vtkMRMLScalarVolumeNode, maximum: float) -> None:
+    """Our colors, from 0 to `maximum` [units of the volume]."""
+    display = node.GetDisplayNode()
+    display.SetAndObserveColorNodeID(COLOR_NODE_ID)
+    display.SetAutoWindowLevel(False)
+    display.SetWindowLevelMinMax(0.0, maximum)
+
+
 @dataclass(frozen=True)
 class _Layers:
     """What one slice view showed before."""
@@ -84,6 +93,7 @@ class Overlay:
         self._display_before: slicer.vtkMRMLScalarVolumeDisplayNode | None = None
         self._legend: slicer.vtkMRMLColorLegendDisplayNode | None = None
         self._maximum = 0.0
+        self._contour = Contour()
 
     def shows(
         self, image: slicer.vtkMRMLScalarVolumeNode | None, uncertainty: slicer.vtkMRMLScalarVolumeNode | None
@@ -98,6 +108,7 @@ class Overlay:
         *,
         threshold_percent: float,
         opacity: float,
+        contour: bool = False,
     ) -> float:
         """Lay the map over the image and return the upper end of the scale [units of the volume].
 
@@ -106,6 +117,7 @@ class Overlay:
             uncertainty: standard deviations on the same grid.
             threshold_percent: values below this part of the signal range [%] are transparent.
             opacity: of the rest, 0 to 1.
+            contour: outline what is above the threshold, with nothing laid over the image.
         """
         self.hide()
         self._image, self._map = image, uncertainty
@@ -113,11 +125,11 @@ class Overlay:
         composites = slicer.util.getNodesByClass("vtkMRMLSliceCompositeNode")
         self._layers = [_Layers.of(composite) for composite in composites]
         self._prepare_display(uncertainty)
-        self.adjust(threshold_percent=threshold_percent, opacity=opacity)
         slicer.util.setSliceViewerLayers(background=image, foreground=uncertainty, foregroundOpacity=opacity)
+        self.adjust(threshold_percent=threshold_percent, opacity=opacity, contour=contour)
         return self._maximum
 
-    def adjust(self, *, threshold_percent: float, opacity: float) -> None:
+    def adjust(self, *, threshold_percent: float, opacity: float, contour: bool = False) -> None:
         """Change what is transparent; nothing happens while no map is shown."""
         if self._map is None:
             return
@@ -126,12 +138,18 @@ class Overlay:
         display.SetThreshold(lower, max(lower, float(np.finfo(np.float32).max)))
         display.SetApplyThreshold(True)
         for layers in self._layers:
-            layers.composite.SetForegroundOpacity(opacity)
+            layers.composite.SetForegroundOpacity(0.0 if contour else opacity)
+        self._legend.SetVisibility(not contour)
+        if contour:
+            self._contour.show(self._map, level=lower)
+        else:
+            self._contour.hide()
 
     def hide(self) -> None:
         """Put back the layers of all views and the display of the map; harmless when nothing is shown."""
         if self._map is None:
             return
+        self._contour.hide()
         for layers in self._layers:
             if layers.composite.GetScene() is not None and self._still_ours(layers.composite):
                 layers.restore()
@@ -153,9 +171,7 @@ class Overlay:
         self._display_before = slicer.vtkMRMLScalarVolumeDisplayNode()
         self._display_before.SetAndObserveColorNodeID(display.GetColorNodeID())
         self._display_before.CopyContent(display)
-        display.SetAndObserveColorNodeID(COLOR_NODE_ID)
-        display.SetAutoWindowLevel(False)
-        display.SetWindowLevelMinMax(0.0, self._maximum)
+        show_as_map(uncertainty, self._maximum)
         self._legend = slicer.vtkSlicerColorLogic.AddDefaultColorLegendDisplayNode(display)
         self._legend.SetTitleText(_("SD\n[image units]"))
         self._legend.SetLabelFormat("%.3g")

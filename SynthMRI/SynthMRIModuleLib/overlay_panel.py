@@ -1,4 +1,4 @@
-"""The part of the uncertainty panel that shows a map: the button, the scale in words, and the regions to look at."""
+"""The part of the uncertainty panel that shows a map: overlay or outlines, scale, value, quality and places."""
 
 from __future__ import annotations
 
@@ -7,8 +7,13 @@ from typing import Any
 import slicer
 from slicer.i18n import tr as _
 
+from .background_call import BackgroundCall
+from .cursor_readout import CursorReadout
+from .node_volume import volume_from_node
 from .overlay import SCALE_PERCENT, Overlay, reason_not_shown
-from .regions import Region, least_trusted_regions
+from .place_table import PlaceTable
+from .quality import quality_of
+from .regions import REGION_COLUMNS, find_regions, region_rows
 from .result_nodes import provenance_of
 
 
@@ -16,20 +21,28 @@ class OverlayPanel:
     """Connects the widgets of the display section with an `Overlay`.
 
     Args:
-        ui: widgets by name: overlayButton, overlayHintLabel, scaleLabel, regionsListWidget.
+        ui: widgets by name: overlayButton, overlayHintLabel, scaleLabel, cursorLabel, qualityLabel, regionsLabel,
+            regionsTableWidget, regionSentenceLabel.
     """
 
     def __init__(self, ui: Any) -> None:
         self._ui = ui
         self._overlay = Overlay()
         self._node: Any = None
-        self._regions: list[Region] = []
+        self._regions = PlaceTable(ui.regionsTableWidget, ui.regionSentenceLabel, [_(c) for c in REGION_COLUMNS])
+        self._cursor = CursorReadout(self._say_value)
+        self._search = BackgroundCall()
         ui.overlayButton.connect("toggled(bool)", self._on_toggled)
-        ui.regionsListWidget.connect("currentRowChanged(int)", self._on_region)
-        self._describe([], "")
+        self._clear()
+
+    @property
+    def busy(self) -> bool:
+        """True while regions are looked for."""
+        return self._search.running
 
     def offer(self, parameter_node: Any) -> None:
-        """Follow the choices in the parameter node (imageVolume, uncertaintyVolume, threshold, opacity), or hide."""
+        """Follow the choices in the parameter node (imageVolume, uncertaintyVolume, threshold, opacity, contour,
+        segmentationVolume), or hide everything for None."""
         self._node = parameter_node
         if parameter_node is None:
             self._ui.overlayButton.checked = False
@@ -39,41 +52,66 @@ class OverlayPanel:
         self._ui.overlayButton.toolTip = reason or _("Lay the map over the synthetic volume in all slice views.")
         self._ui.overlayHintLabel.text = reason
         self._ui.overlayHintLabel.visible = bool(reason)
+        self._show_quality(None if reason else parameter_node.uncertaintyVolume)
         if not self._overlay.shows(parameter_node.imageVolume, parameter_node.uncertaintyVolume):
             self._ui.overlayButton.checked = False
-        self._overlay.adjust(threshold_percent=parameter_node.threshold, opacity=parameter_node.opacity)
+        self._overlay.adjust(**self._look())
+
+    def _look(self) -> dict[str, Any]:
+        node = self._node
+        return {"threshold_percent": node.threshold, "opacity": node.opacity, "contour": node.contour}
 
     def _on_toggled(self, checked: bool) -> None:
         if not checked or self._node is None:
             self._overlay.hide()
-            self._describe([], "")
+            self._clear()
             return
         with slicer.util.tryWithErrorDisplay(_("Failed to show the map."), waitCursor=True):
             image, uncertainty = self._node.imageVolume, self._node.uncertaintyVolume
-            maximum = self._overlay.show(
-                image, uncertainty, threshold_percent=self._node.threshold, opacity=self._node.opacity
-            )
-            self._describe(
-                least_trusted_regions(image, uncertainty),
-                f"{scale_text(maximum)} {calibration_text(uncertainty)}".strip(),
-            )
+            maximum = self._overlay.show(image, uncertainty, **self._look())
+            self._say_scale(f"{scale_text(maximum)} {calibration_text(uncertainty)}".strip())
+            self._cursor.follow(uncertainty, unit=100 * maximum / SCALE_PERCENT)
+            self._look_for_regions(image, uncertainty)
 
-    def _describe(self, regions: list[Region], scale: str) -> None:
-        self._regions = regions
-        self._ui.regionsListWidget.clear()
-        for region in regions:
-            self._ui.regionsListWidget.addItem(region.sentence)
-        for widget in (self._ui.regionsLabel, self._ui.regionsListWidget):
-            widget.visible = bool(regions)
-        self._ui.scaleLabel.text = scale
-        self._ui.scaleLabel.visible = bool(scale)
+    def _look_for_regions(self, image: Any, uncertainty: Any) -> None:
+        volumes = volume_from_node(uncertainty), volume_from_node(image)
+        segmentation = self._node.segmentationVolume
+        more = {} if segmentation is None else {"segmentation": volume_from_node(segmentation, labels_allowed=True)}
+        self._ui.regionsLabel.text = _("Looking for the least trusted places...")
+        self._ui.regionsLabel.visible = True
+        self._search.start(lambda: find_regions(*volumes, **more), lambda found: self._show_regions(found, image))
 
-    def _on_region(self, row: int) -> None:
-        """Go to the region in all slice views."""
-        if 0 <= row < len(self._regions):
-            slicer.vtkMRMLSliceNode.JumpAllSlices(
-                slicer.mrmlScene, *self._regions[row].position, slicer.vtkMRMLSliceNode.CenteredJumpSlice
-            )
+    def _show_regions(self, clusters: list[Any], image: Any) -> None:
+        if image.GetScene() is None:
+            return
+        self._regions.show(region_rows(clusters, image))
+        self._ui.regionsLabel.text = (
+            _("Least trusted places, largest first. Select one to go there:")
+            if clusters
+            else _("No place is more uncertain than the limit.")
+        )
+
+    def _show_quality(self, uncertainty: Any) -> None:
+        """The traffic light in words: color alone would not do."""
+        quality = quality_of(uncertainty) if uncertainty is not None else {}
+        self._ui.qualityLabel.text = quality.get("sentence", "")
+        self._ui.qualityLabel.toolTip = _("Rule: {rule}").format(rule=quality.get("rule", ""))
+        self._ui.qualityLabel.visible = bool(quality)
+
+    def _clear(self) -> None:
+        self._search.forget()
+        self._cursor.stop()
+        self._regions.show([])
+        self._ui.regionsLabel.visible = False
+        self._say_scale("")
+
+    def _say_scale(self, text: str) -> None:
+        self._ui.scaleLabel.text = text
+        self._ui.scaleLabel.visible = bool(text)
+
+    def _say_value(self, text: str) -> None:
+        self._ui.cursorLabel.text = text
+        self._ui.cursorLabel.visible = bool(text)
 
 
 def scale_text(maximum: float) -> str:

@@ -1,38 +1,76 @@
-"""Where a synthetic volume is least to be trusted, as places a reader can be taken to."""
+"""Where a synthetic volume is least to be trusted, and how far at given lesions: rows that a reader can be taken to."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import slicer
+from slicer.i18n import tr as _
 
-from .node_volume import volume_from_node
+if TYPE_CHECKING:
+    from SynthMRILib.volume import Volume
+
+REGION_COLUMNS = ("Volume [mm3]", "Peak [%]", "Side", "Where")
+LESION_COLUMNS = ("Lesion", "Volume [mm3]", "Median [%]", "Grade")
 
 
 @dataclass(frozen=True)
-class Region:
-    """One cluster of high uncertainty.
+class Row:
+    """One region or lesion.
 
     Args:
-        sentence: where and how much, for a reader.
-        position: of its peak, RAS [mm] in the world, that is with the volume's parent transform.
+        cells: texts of the columns.
+        sentence: all of it in words, for a reader.
+        position: RAS [mm] in the world, that is with the volume's parent transform.
     """
 
+    cells: tuple[str, ...]
     sentence: str
     position: tuple[float, float, float]
 
 
-def least_trusted_regions(
-    image: slicer.vtkMRMLScalarVolumeNode, uncertainty: slicer.vtkMRMLScalarVolumeNode
-) -> list[Region]:
-    """The largest clusters of high uncertainty, largest first. Both nodes lie on the same grid."""
+def find_regions(total: Volume, image: Volume, **more: Any) -> list[Any]:
+    """The largest clusters of high uncertainty, largest first (see `SynthMRILib.uncertainty.findings`)."""
     from SynthMRILib.uncertainty.findings import find_clusters
 
-    clusters = find_clusters(volume_from_node(uncertainty), volume_from_node(image))
-    return [Region(cluster.sentence(), _in_world(image, cluster.position_ras)) for cluster in clusters]
+    return find_clusters(total, image, **more)
 
 
-def _in_world(node: slicer.vtkMRMLScalarVolumeNode, position: tuple[float, float, float]) -> tuple[float, float, float]:
+def region_rows(clusters: list[Any], node: slicer.vtkMRMLScalarVolumeNode) -> list[Row]:
+    """Rows of REGION_COLUMNS; `node` is the volume the clusters lie in."""
+    return [
+        Row(
+            (f"{c.volume_mm3:.0f}", f"{c.peak_percent:.1f}", side_text(c.side), c.place or c.slice),
+            c.sentence(),
+            in_world(node, c.position_ras),
+        )
+        for c in clusters
+    ]
+
+
+def lesion_rows(lesions: list[Any], node: slicer.vtkMRMLScalarVolumeNode) -> list[Row]:
+    """Rows of LESION_COLUMNS; `node` is the volume the lesions lie in."""
+    return [
+        Row(
+            (str(x.number), f"{x.volume_mm3:.0f}", f"{x.median_percent:.1f}", grade_text(x.grade)),
+            x.sentence(),
+            in_world(node, x.position_ras),
+        )
+        for x in lesions
+    ]
+
+
+def side_text(side: str) -> str:
+    return {"left": _("left"), "right": _("right"), "midline": _("midline")}.get(side, side)
+
+
+def grade_text(grade: str) -> str:
+    return {"low": _("low"), "intermediate": _("intermediate"), "high": _("high")}.get(grade, grade)
+
+
+def in_world(node: slicer.vtkMRMLScalarVolumeNode, position: tuple[float, float, float]) -> tuple[float, float, float]:
+    """A place in the node's own coordinates as one in the world."""
     transform = node.GetParentTransformNode()
     if transform is None:
         return position

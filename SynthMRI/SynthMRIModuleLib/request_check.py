@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 import slicer
 from slicer.i18n import tr as _
 
 from .bundle_choice import chosen_bundle
-from .inputs import Inputs, reason_not_complete, volumes_from_inputs
+from .inputs import Inputs, reason_not_complete, roles_of, volumes_from_inputs
 from .result_nodes import is_synthetic
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ class RequestCheck:
     def __call__(self, task: str, inputs: Inputs, *, bundle: str | None, parameters: dict[str, Any]) -> list[Finding]:
         """Findings; an "error" among them means that the request cannot run."""
         nodes = tuple((role, _node_key(node)) for role, node in inputs.items())
-        key = (task, nodes, bundle, tuple(sorted(parameters.items())))
+        key = (task, nodes, bundle, json.dumps(parameters, sort_keys=True))
         if key != self._key:
             self._findings = check_request(task, inputs, bundle=bundle, parameters=parameters)
             self._key = key
@@ -39,13 +40,14 @@ def check_request(task: str, inputs: Inputs, *, bundle: str | None, parameters: 
     from SynthMRILib.tasks import get_task
 
     engine_task = get_task(task)
-    reason = reason_not_complete(engine_task, inputs)
-    if reason:
-        return [Finding("error", "node-not-usable", reason)]
     try:
+        roles = roles_of(task, parameters)
+        reason = reason_not_complete(roles, inputs)
+        if reason:
+            return [Finding("error", "node-not-usable", reason)]
         typed = engine_task.parameters_class.from_dict(parameters)
         chosen = chosen_bundle(task, bundle, parameters)
-        volumes = volumes_from_inputs(engine_task, inputs)
+        volumes = volumes_from_inputs(roles, inputs)
     except InputError as error:
         return [Finding("error", "request", str(error))]
     findings = list(engine_task.check(volumes, chosen, typed))

@@ -109,6 +109,11 @@ def is_synthetic(node: slicer.vtkMRMLNode | None) -> bool:
     return node is not None and node.GetAttribute(SYNTHETIC_ATTRIBUTE) == "1"
 
 
+def is_result(node: slicer.vtkMRMLNode | None) -> bool:
+    """True for the volume that a task was asked for, not for maps and differences that go with it."""
+    return is_synthetic(node) and node.GetAttribute(OUTPUT_ATTRIBUTE) in (None, "output")
+
+
 def source_of(node: slicer.vtkMRMLNode | None) -> slicer.vtkMRMLScalarVolumeNode | None:
     """The acquired volume a result was made from, if it is still in the scene."""
     return node.GetNodeReference(SOURCE_REFERENCE) if node is not None else None

@@ -13,8 +13,10 @@ from typing import TYPE_CHECKING, Any
 import slicer
 from slicer.i18n import tr as _
 
+from .bundle_choice import judged_request
 from .frames import frame_text
-from .inputs import Inputs, leading_role, volumes_from_inputs
+from .inputs import Inputs, leading_role, roles_of, volumes_from_inputs
+from .overlay import UNCERTAINTY_ROLES, scale_maximum, show_as_map
 from .result_nodes import SourceSnapshot, add_result_node, remove_result_node
 
 if TYPE_CHECKING:
@@ -68,14 +70,13 @@ class Run:
         output_names: OutputNames,
         callbacks: Callbacks,
     ) -> None:
-        from SynthMRILib.tasks import get_task
-
-        engine_task = get_task(task)
-        volumes = volumes_from_inputs(engine_task, inputs)
-        leading = inputs[leading_role(engine_task, inputs)]
+        roles = roles_of(task, parameters)
+        volumes = volumes_from_inputs(roles, inputs)
+        leading = inputs[leading_role(roles, inputs)]
         self._source = SourceSnapshot.of(leading, *(node for node in inputs.values() if node is not leading))
         self._name = " ".join(filter(None, [leading.GetName(), frame_text(leading)]))
         self._task = task
+        self._new_contrast = judged_request(task, parameters)[0] in NEW_CONTRAST_TASKS
         self._output_names = output_names
         self._callbacks = callbacks
         self._source_lost = False
@@ -148,8 +149,9 @@ class Run:
                         role=role,
                         task=self._task,
                         provenance=result.provenance,
-                        own_window=role == "output" and self._task in NEW_CONTRAST_TASKS,
+                        own_window=role == "output" and self._new_contrast,
                     )
+            _show_maps(nodes)
         except Exception:
             for node in nodes.values():
                 remove_result_node(node)
@@ -161,6 +163,14 @@ def _unless_unchanged(suffix: str, provenance: dict[str, Any]) -> str:
     """Motion correction that found nothing to correct gives the input back, which must not be called corrected."""
     decision = provenance.get("motion", {}).get("decision", "corrected")
     return suffix if decision == "corrected" else _("SYNTH unchanged copy")
+
+
+def _show_maps(nodes: OutputNodes) -> None:
+    """Maps of uncertainty get their own colors on the fixed scale of the volume they belong to."""
+    maps = [nodes[role] for role in UNCERTAINTY_ROLES if role in nodes]
+    maximum = scale_maximum(nodes["output"]) if maps and "output" in nodes else 0.0
+    for node in maps if maximum > 0 else ():
+        show_as_map(node, maximum)
 
 
 def _call(callback: Callable[[Any], None] | None, value: object) -> None:

@@ -13,6 +13,7 @@ class WindowLink(VTKObservationMixin):
     def __init__(self) -> None:
         VTKObservationMixin.__init__(self)
         self._displays: list[slicer.vtkMRMLScalarVolumeDisplayNode] = []
+        self._passing_on = False
 
     def link(self, one: slicer.vtkMRMLScalarVolumeNode, other: slicer.vtkMRMLScalarVolumeNode | None) -> None:
         """Give `other` the window of `one` and keep both the same; None only ends what was linked before."""
@@ -30,8 +31,12 @@ class WindowLink(VTKObservationMixin):
         self._displays = []
 
     def _on_modified(self, changed: slicer.vtkMRMLScalarVolumeDisplayNode, _event: str | None = None) -> None:
+        if self._passing_on:  # what we set ourselves is no news
+            return
+        self._passing_on = True
         for display in self._displays:
             same = (display.GetWindow(), display.GetLevel()) == (changed.GetWindow(), changed.GetLevel())
             if display is not changed and not same:
                 display.SetAutoWindowLevel(False)
                 display.SetWindowLevel(changed.GetWindow(), changed.GetLevel())
+        self._passing_on = False

@@ -230,7 +230,7 @@ def test_inputs_under_different_linear_transforms_meet(desktop, slicer_scene):
     matrix = np.array([[0.0, -1, 0, 12], [1, 0, 0, -7], [0, 0, 1, 3], [0, 0, 0, 1]])
     transform.SetMatrixTransformToParent(slicer_scene.util.vtkMatrixFromArray(matrix))
     t1.SetAndObserveTransformNodeID(transform.GetID())
-    volumes = volumes_from_inputs(get_task("synthetic-dir"), {"flair": flair, "t1": t1})
+    volumes = volumes_from_inputs(get_task("synthetic-dir").roles, {"flair": flair, "t1": t1})
     own = np.diag([1.5, 1.5, 1.5, 1.0])
     np.testing.assert_allclose(volumes["flair"].grid.ijk_to_ras, own, atol=1e-9)
     np.testing.assert_allclose(volumes["t1"].grid.ijk_to_ras, matrix @ own, atol=1e-9)

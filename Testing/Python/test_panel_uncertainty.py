@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import numpy as np
@@ -102,7 +103,7 @@ def test_taking_the_map_away_puts_everything_back(desktop, pair, slicer_scene, w
     display = pair[1].GetDisplayNode()
     before = layers(slicer_scene), display.GetColorNodeID(), display.GetWindow(), display.GetApplyThreshold()
     nodes = scene_facts()
-    panel.ui.overlayButton.click()
+    show_map(desktop, panel)
     assert layers(slicer_scene) != before[0]
     if way == "button":
         panel.ui.overlayButton.click()
@@ -129,16 +130,141 @@ def test_a_view_in_which_the_user_chose_another_volume_is_left_alone(desktop, pa
     assert red.GetForegroundVolumeID() == other.GetID()
 
 
-def test_regions_least_to_be_trusted_are_listed_and_views_go_there(desktop, pair, slicer_scene):
-    panel = open_with(desktop, *pair)
-    assert not panel.ui.regionsListWidget.visible
+def show_map(desktop, panel) -> None:
+    """Press the button and wait until the places were looked for."""
     panel.ui.overlayButton.click()
-    sentences = [panel.ui.regionsListWidget.item(n).text() for n in range(panel.ui.regionsListWidget.count)]
-    assert len(sentences) == 2 and "8.0 % of the signal" in sentences[0] and "20.0 % of the signal" in sentences[1]
-    panel.ui.regionsListWidget.setCurrentRow(1)
+    assert desktop.wait_until(lambda: not panel.overlayPanel.busy, timeout=30)
+
+
+def test_least_trusted_places_are_listed_and_views_go_there(desktop, pair, slicer_scene):
+    panel = open_with(desktop, *pair)
+    table = panel.ui.regionsTableWidget
+    assert not table.visible
+    show_map(desktop, panel)
+    cells = [[table.item(row, column).text() for column in range(3)] for row in range(table.rowCount)]
+    assert cells == [["96", "8.0", "right"], ["27", "20.0", "right"]]
+    table.setCurrentCell(1, 0)
     desktop.process_events()
     red = slicer_scene.app.layoutManager().sliceWidget("Red").mrmlSliceNode()
     assert 12 <= red.GetSliceOffset() <= 14
+    assert "20.0 % of the signal" in panel.ui.regionSentenceLabel.text
+
+
+def test_places_are_named_after_a_segmentation(desktop, pair, slicer_scene):
+    labels = slicer_scene.mrmlScene.AddNewNodeByClass("vtkMRMLLabelMapVolumeNode", "aseg")
+    slicer_scene.util.updateVolumeFromArray(labels, np.full((20, 22, 24), 49, dtype=np.int16))
+    panel = open_with(desktop, *pair)
+    panel.ui.segmentationSelector.setCurrentNode(labels)
+    show_map(desktop, panel)
+    assert panel.ui.regionsTableWidget.item(0, 3).text() == "right thalamus (100 %)"
+
+
+def test_outlines_leave_the_image_free_and_everything_is_put_back(desktop, pair, slicer_scene):
+    panel = open_with(desktop, *pair)
+    nodes = scene_facts()
+    show_map(desktop, panel)
+    panel.ui.contourCheckBox.click()
+    desktop.process_events()
+    composite = slicer_scene.app.layoutManager().sliceWidget("Red").mrmlSliceCompositeNode()
+    view = slicer_scene.app.layoutManager().sliceWidget("Red").mrmlSliceNode()
+    labels = slicer_scene.mrmlScene.GetNodeByID(composite.GetLabelVolumeID())
+    assert composite.GetForegroundOpacity() == 0 and view.GetUseLabelOutline()
+    spread = slicer_scene.util.arrayFromVolume(pair[1])
+    np.testing.assert_array_equal(slicer_scene.util.arrayFromVolume(labels) > 0, spread > 0.01 * SIGNAL)
+    panel.ui.thresholdSliderWidget.value = 10
+    desktop.process_events()
+    np.testing.assert_array_equal(slicer_scene.util.arrayFromVolume(labels) > 0, spread > 0.1 * SIGNAL)
+    panel.ui.contourCheckBox.click()
+    desktop.process_events()
+    assert composite.GetLabelVolumeID() is None and not view.GetUseLabelOutline()
+    panel.ui.contourCheckBox.click()
+    panel.ui.overlayButton.click()
+    assert composite.GetLabelVolumeID() is None and not view.GetUseLabelOutline() and scene_facts() == nodes
+
+
+def test_the_value_under_the_pointer_is_told_in_units_and_percent(desktop, pair, slicer_scene):
+    panel = open_with(desktop, *pair)
+    show_map(desktop, panel)
+    crosshair = slicer_scene.mrmlScene.GetFirstNodeByClass("vtkMRMLCrosshairNode")
+    crosshair.SetCursorPositionRAS([13.2, 12.9, 13.4])
+    assert panel.ui.cursorLabel.text == "Under the pointer: 80 (20.0 % of the signal)"
+    crosshair.SetCursorPositionRAS([500, 0, 0])
+    assert not panel.ui.cursorLabel.visible
+    panel.ui.overlayButton.click()
+    crosshair.SetCursorPositionRAS([13, 13, 13])
+    assert not panel.ui.cursorLabel.visible
+
+
+@pytest.mark.parametrize("flag", ["green", "red"])
+def test_the_quality_flag_is_told_in_words_with_its_rule(desktop, pair, flag):
+    quality = {"flag": flag, "sentence": f"Confidence: ({flag}).", "rule": "red: above 1.5", "reasons": []}
+    pair[1].SetAttribute("SynthMRI.Provenance", json.dumps({"quality": quality, "calibration": {}}))
+    panel = open_with(desktop, *pair)
+    assert panel.ui.qualityLabel.text == f"Confidence: ({flag})." and "red: above 1.5" in panel.ui.qualityLabel.toolTip
+
+
+@pytest.mark.parametrize("kind", ["segmentation", "points"])
+def test_lesions_are_looked_up_and_views_go_there(desktop, pair, slicer_scene, kind):
+    panel = open_with(desktop, *pair)
+    ui = panel.ui
+    assert not ui.lesionButton.enabled and "Select a lesion" in ui.lesionHintLabel.text
+    if kind == "segmentation":
+        labels = slicer_scene.mrmlScene.AddNewNodeByClass("vtkMRMLLabelMapVolumeNode", "Lesions")
+        mask = np.zeros((20, 22, 24), dtype=np.uint8)
+        mask[2:5, 2:5, 2:5] = mask[12:15, 12:15, 12:15] = 1
+        slicer_scene.util.updateVolumeFromArray(labels, mask)
+        ui.lesionSelector.setCurrentNode(labels)
+    else:
+        points = slicer_scene.mrmlScene.AddNewNodeByClass("vtkMRMLMarkupsFiducialNode", "Points")
+        for position in ((3, 3, 3), (13, 13, 13)):
+            points.AddControlPoint(position)
+        ui.pointsSelector.setCurrentNode(points)
+    desktop.process_events()
+    ui.lesionButton.click()
+    assert desktop.wait_until(lambda: not panel.trustPanel.busy, timeout=30)
+    assert ui.lesionTableWidget.rowCount == 2
+    assert ui.lesionTableWidget.item(1, 3).text() == ("high" if kind == "segmentation" else "low"), "the ball is larger"
+    ui.lesionTableWidget.setCurrentCell(1, 0)
+    desktop.process_events()
+    assert "Not a diagnosis" in ui.lesionSentenceLabel.text
+    assert 12 <= slicer_scene.app.layoutManager().sliceWidget("Red").mrmlSliceNode().GetSliceOffset() <= 14
+
+
+def test_lesions_outside_of_the_volume_are_told_in_a_sentence(desktop, pair, slicer_scene):
+    points = slicer_scene.mrmlScene.AddNewNodeByClass("vtkMRMLMarkupsFiducialNode", "Points")
+    points.AddControlPoint((300, 0, 0))
+    panel = open_with(desktop, *pair)
+    panel.ui.pointsSelector.setCurrentNode(points)
+    desktop.process_events()
+    panel.ui.lesionButton.click()
+    assert desktop.wait_until(lambda: not panel.trustPanel.busy, timeout=30)
+    assert "Point 1 lies outside of the volume" in panel.ui.lesionHintLabel.text
+
+
+def test_the_blend_is_synthetic_where_it_can_be_trusted_and_acquired_elsewhere(desktop, slicer_scene):
+    from test_panel_compare import result_of
+
+    source = head_node()
+    image, spread = result_of(source, change=20), result_of(source, role="total", change=0)
+    voxels = np.zeros(slicer_scene.util.arrayFromVolume(image).shape, dtype=np.float32)
+    voxels[:, :, 22:] = 100
+    slicer_scene.util.updateVolumeFromArray(spread, voxels)
+    panel = open_with(desktop, image, spread)
+    assert panel.ui.blendButton.enabled, panel.ui.blendHintLabel.text
+    panel.ui.blendButton.click()
+    assert desktop.wait_until(lambda: not panel.trustPanel.busy, timeout=30)
+    blend = slicer_scene.util.getNode(f"{image.GetName()} BLEND")
+    assert blend.GetAttribute("SynthMRI.Synthetic") == "1" and "fading" in blend.GetAttribute("SynthMRI.Provenance")
+    mixed, synthetic = slicer_scene.util.arrayFromVolume(blend), slicer_scene.util.arrayFromVolume(image)
+    np.testing.assert_allclose(mixed[:, :, :22], synthetic[:, :, :22], atol=1e-3)
+    middle = (slice(16, 20), slice(18, 22), slice(23, 30))
+    acquired = slicer_scene.util.arrayFromVolume(source)[8:10, 9:11, 11:15]
+    assert abs(mixed[middle].mean() - acquired.mean()) < 6, "20 brighter where it was not faded"
+
+
+def test_without_its_source_a_result_cannot_be_blended(desktop, pair):
+    panel = open_with(desktop, *pair)
+    assert not panel.ui.blendButton.enabled and "not in the scene" in panel.ui.blendHintLabel.text
 
 
 def test_a_map_of_unknown_origin_is_shown_with_a_warning(desktop, pair):

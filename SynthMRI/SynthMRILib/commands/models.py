@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import shutil
 import sys
-from pathlib import Path
 
-from ..bundles import find_bundles, load_bundle, user_folder
+from ..bundle_store import add_bundle, delete_bundle
+from ..bundles import find_bundles, load_bundle
 from ..errors import InputError
 from .common import print_json
 
@@ -15,7 +14,7 @@ from .common import print_json
 def add_parser(subparsers: argparse._SubParsersAction) -> None:
     parser = subparsers.add_parser("models", help="list, show, add or delete bundles")
     parser.add_argument("action", nargs="?", choices=["list", "card", "check", "add", "delete"], default="list")
-    parser.add_argument("bundle", nargs="?", help="name or folder of a bundle")
+    parser.add_argument("bundle", nargs="?", help="name or folder of a bundle; for add also a ZIP archive")
     parser.add_argument("--json", action="store_true", help="print the list as JSON")
     parser.set_defaults(run=run_models)
 
@@ -25,21 +24,18 @@ def run_models(arguments: argparse.Namespace) -> int:
         return list_bundles(as_json=arguments.json)
     if not arguments.bundle:
         raise InputError(f"'synthmri models {arguments.action}' needs the name or folder of a bundle.")
+    if arguments.action == "add":
+        sys.stdout.write(f"{add_bundle(arguments.bundle).name} was added.\n")
+        return 0
     bundle = load_bundle(arguments.bundle)
     if arguments.action == "card":
         sys.stdout.write(bundle.card_path.read_text(encoding="utf-8"))
     elif arguments.action == "check":
         bundle.read_weights()
         sys.stdout.write(f"{bundle.name}: the weights are those the metadata names ({bundle.weights_sha256}).\n")
-    elif arguments.action == "add":
-        bundle.read_weights()
-        target = user_folder() / bundle.name
-        if target.exists():
-            raise InputError(f"A bundle '{bundle.name}' is installed already. Delete it first.")
-        shutil.copytree(bundle.folder, target)
-        sys.stdout.write(f"{bundle.name} was added.\n")
     else:
-        delete(bundle.folder)
+        delete_bundle(bundle)
+        sys.stdout.write(f"{bundle.name} was deleted.\n")
     return 0
 
 
@@ -52,11 +48,3 @@ def list_bundles(*, as_json: bool) -> int:
         mark = " (experimental)" if bundle.experimental else ""
         sys.stdout.write(f"{bundle.name}  {bundle.task}  {bundle.title}{mark}\n")
     return 0
-
-
-def delete(folder: Path) -> None:
-    """Delete a bundle that a user added; the shipped ones stay."""
-    if not folder.resolve().is_relative_to(user_folder().resolve()):
-        raise InputError(f"'{folder.name}' is shipped with SynthMRI and is not deleted.")
-    shutil.rmtree(folder)
-    sys.stdout.write(f"{folder.name} was deleted.\n")

@@ -1,0 +1,134 @@
+"""What a reader does with a map: look up lesions and points, and blend the result with what was acquired."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import slicer
+from slicer.i18n import tr as _
+
+from .background_call import BackgroundCall
+from .difference import reason_no_difference
+from .node_volume import volume_from_node
+from .overlay import reason_not_shown
+from .place_table import PlaceTable
+from .regions import LESION_COLUMNS, lesion_rows
+from .result_nodes import SourceSnapshot, add_result_node, provenance_of, source_of
+
+BLEND_ROLE = "blend"
+
+
+class TrustPanel:
+    """Connects the widgets of the sections "Lesions" and "Blend".
+
+    Args:
+        ui: widgets by name: lesionTableWidget, lesionSentenceLabel, lesionButton, lesionHintLabel, blendButton,
+            blendHintLabel.
+    """
+
+    def __init__(self, ui: Any) -> None:
+        self._ui = ui
+        self._node: Any = None
+        self._table = PlaceTable(ui.lesionTableWidget, ui.lesionSentenceLabel, [_(c) for c in LESION_COLUMNS])
+        self._lesions, self._blend = BackgroundCall(), BackgroundCall()
+        ui.lesionButton.connect("clicked()", self._on_lesions)
+        ui.blendButton.connect("clicked()", self._on_blend)
+
+    @property
+    def busy(self) -> bool:
+        """True while something is computed."""
+        return self._lesions.running or self._blend.running
+
+    def offer(self, node: Any) -> None:
+        """Follow the parameter node (imageVolume, uncertaintyVolume, lesionVolume, lesionPoints); None: leave."""
+        self._node = node
+        if node is None:
+            self._lesions.forget()
+            self._blend.forget()
+            self._table.show([])
+            return
+        pair = reason_not_shown(node.imageVolume, node.uncertaintyVolume)
+        no_lesions = "" if node.lesionVolume or node.lesionPoints else _("Select a lesion segmentation or points.")
+        self._enable(self._ui.lesionButton, self._ui.lesionHintLabel, pair or no_lesions)
+        self._enable(self._ui.blendButton, self._ui.blendHintLabel, pair or reason_no_blend(node.imageVolume))
+
+    def _enable(self, button: Any, hint: Any, reason: str) -> None:
+        button.enabled = not reason
+        hint.text, hint.visible = reason, bool(reason)
+
+    def _on_lesions(self) -> None:
+        from SynthMRILib.uncertainty.lesions import lesion_uncertainty, point_uncertainty
+
+        node = self._node
+        image, (total, shown) = node.imageVolume, self._volumes()
+        if node.lesionVolume:
+            lesions = volume_from_node(node.lesionVolume, labels_allowed=True)
+            work = lambda: lesion_uncertainty(total, shown, lesions)  # noqa: E731
+        else:
+            points = points_in(node.lesionPoints, image)
+            work = lambda: point_uncertainty(total, shown, points)  # noqa: E731
+        self._lesions.start(
+            work, lambda found: self._table.show(lesion_rows(found, image)), lambda error: self._failed(error, "lesion")
+        )
+
+    def _on_blend(self) -> None:
+        from SynthMRILib.uncertainty.blending import gated_blend
+
+        image = self._node.imageVolume
+        acquired = volume_from_node(source_of(image))
+        total, shown = self._volumes()
+        self._enable(self._ui.blendButton, self._ui.blendHintLabel, _("Blending..."))
+        self._blend.start(
+            lambda: gated_blend(shown, acquired, total),
+            lambda volume: self._blended(volume, image),
+            lambda error: self._failed(error, "blend"),
+        )
+
+    def _blended(self, volume: Any, image: slicer.vtkMRMLScalarVolumeNode) -> None:
+        if source_of(image) is None:  # closed or deleted meanwhile
+            return
+        provenance = {**provenance_of(image), "blend": "synthetic, fading to acquired where uncertainty is high"}
+        node = add_result_node(
+            volume,
+            source=SourceSnapshot.of(source_of(image)),
+            name=_("{name} BLEND").format(name=image.GetName()),
+            role=BLEND_ROLE,
+            task="uncertainty",
+            provenance=provenance,
+        )
+        slicer.util.setSliceViewerLayers(background=node)
+        self.offer(self._node)
+        self._ui.blendHintLabel.text = _("'{name}' was added.").format(name=node.GetName())
+        self._ui.blendHintLabel.visible = True
+
+    def _failed(self, error: Exception, part: str) -> None:
+        self.offer(self._node)
+        hint = getattr(self._ui, f"{part}HintLabel")
+        hint.text, hint.visible = str(error), True
+
+    def _volumes(self) -> tuple[Any, Any]:
+        return volume_from_node(self._node.uncertaintyVolume), volume_from_node(self._node.imageVolume)
+
+
+def reason_no_blend(image: slicer.vtkMRMLNode | None) -> str:
+    """Why a result cannot be blended with its source, in one sentence; empty when it can."""
+    if source_of(image) is None:
+        return _("The acquired volume that this was made from is not in the scene.")
+    return "" if not reason_no_difference(image) else _("The result has another contrast than what was acquired.")
+
+
+def points_in(
+    points: slicer.vtkMRMLMarkupsFiducialNode, image: slicer.vtkMRMLScalarVolumeNode
+) -> list[tuple[float, float, float]]:
+    """Positions of the control points in the own coordinates of a volume (RAS, mm)."""
+    import vtk
+
+    to_image = vtk.vtkGeneralTransform()
+    if image.GetParentTransformNode() is not None:
+        image.GetParentTransformNode().GetTransformFromWorld(to_image)
+    found = []
+    for number in range(points.GetNumberOfControlPoints()):
+        position = [0.0, 0.0, 0.0]
+        points.GetNthControlPointPositionWorld(number, position)
+        found.append(tuple(to_image.TransformPoint(position)))
+    return found

@@ -1,0 +1,199 @@
+"""Before and after in linked views: same place and window, sides marked, difference, plots, blinking, blending."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import vtk
+from module_support import SUPER_RESOLUTION, head_node, node_matrix
+from test_panel_super_resolution import select, shown_volumes
+
+LEFT, RIGHT = vtk.vtkCornerAnnotation.LeftEdge, vtk.vtkCornerAnnotation.RightEdge
+
+
+@pytest.fixture
+def desktop(slicer_desktop, slicer_scene, tmp_path, monkeypatch):
+    """The desktop with the module loaded and no model installed."""
+    assert slicer_scene.mrmlScene is not None
+    monkeypatch.setenv("SYNTHMRI_MODELS", str(tmp_path / "models"))
+    slicer_desktop.load_module(SUPER_RESOLUTION)
+    return slicer_desktop
+
+
+def result_of(source, *, task: str = "super-resolution", change: float = 5.0, role: str = "output"):
+    """A result node as a run makes it, twice as fine, brighter by `change`."""
+    from SynthMRILib.volume import Volume
+    from SynthMRIModuleLib.node_volume import volume_from_node
+    from SynthMRIModuleLib.result_nodes import SourceSnapshot, add_result_node
+
+    volume = volume_from_node(source)
+    voxels = np.kron(volume.voxels + change, np.ones((2, 2, 2)))
+    name = f"{source.GetName()} SYNTH {role}"
+    arguments = {"name": name, "role": role, "task": task, "provenance": {}}
+    return add_result_node(Volume(voxels, volume.grid.upsampled(2)), source=SourceSnapshot.of(source), **arguments)
+
+
+@pytest.fixture
+def panel(desktop):
+    """The panel with a source and its result, not yet compared."""
+    opened = desktop.open_module("SynthMRI")
+    source = head_node(grid="oblique")
+    stored = opened.logic.getParameterNode()
+    stored.inputVolume, stored.outputVolume = source, result_of(source)
+    desktop.process_events()
+    return opened
+
+
+def widget(slicer, view: str):
+    return slicer.app.layoutManager().sliceWidget(view)
+
+
+def test_one_click_shows_both_and_another_brings_the_layout_back(panel, slicer_scene):
+    layout = slicer_scene.app.layoutManager().layout
+    panel.ui.compareButton.click()
+    assert shown_volumes(slicer_scene) == {"SynthMRIBefore": "T1w", "SynthMRIAfter": "T1w SYNTH output"}
+    panel.ui.compareButton.click()
+    assert slicer_scene.app.layoutManager().layout == layout and not panel.ui.compareButton.checked
+
+
+@pytest.mark.parametrize("changed", ["before", "after"])
+def test_both_keep_one_window_whichever_the_user_changes(panel, changed):
+    stored = panel.logic.getParameterNode()
+    panel.ui.compareButton.click()
+    displays = [stored.inputVolume.GetDisplayNode(), stored.outputVolume.GetDisplayNode()]
+    first, second = displays if changed == "before" else displays[::-1]
+    first.SetAutoWindowLevel(False)
+    first.SetWindowLevel(321, 123)
+    assert (second.GetWindow(), second.GetLevel()) == (321, 123)
+    panel.ui.compareButton.click()
+    first.SetWindowLevel(50, 25)
+    assert (second.GetWindow(), second.GetLevel()) == (321, 123), "afterwards each has its own"
+
+
+def test_the_sides_of_the_patient_are_marked_and_follow_the_orientation(panel, slicer_scene):
+    panel.ui.compareButton.click()
+    view = widget(slicer_scene, "SynthMRIAfter")
+    for orientation, letters in (("Axial", ("R", "L")), ("Coronal", ("R", "L")), ("Sagittal", ("A", "P"))):
+        view.mrmlSliceNode().SetOrientation(orientation)
+        annotation = view.sliceView().cornerAnnotation()
+        assert (annotation.GetText(LEFT), annotation.GetText(RIGHT)) == letters
+    panel.ui.compareButton.click()
+    assert not annotation.GetText(LEFT) and not annotation.GetText(RIGHT)
+
+
+def test_a_difference_is_a_volume_of_its_own_in_a_third_view(panel, slicer_scene):
+    panel.ui.differenceCheckBox.click()
+    panel.ui.compareButton.click()
+    assert list(shown_volumes(slicer_scene)) == ["SynthMRIBefore", "SynthMRIAfter", "SynthMRIDifference"]
+    result = panel.logic.getParameterNode().outputVolume
+    difference = slicer_scene.util.getNode("T1w SYNTH output DIFFERENCE")
+    np.testing.assert_allclose(node_matrix(difference), node_matrix(result), rtol=0, atol=1e-9)
+    voxels = slicer_scene.util.arrayFromVolume(difference)
+    source = slicer_scene.util.arrayFromVolume(panel.logic.getParameterNode().inputVolume)
+    flat = np.abs(np.gradient(source)[0]) < 3
+    inner = np.kron(flat, np.ones((2, 2, 2), dtype=bool))
+    assert abs(np.median(voxels[inner]) - 5) < 0.5, "what was added"
+    display = difference.GetDisplayNode()
+    assert display.GetWindowLevelMin() == pytest.approx(-display.GetWindowLevelMax()), "gray is no change"
+    assert difference.GetAttribute("SynthMRI.Synthetic") == "1"
+    panel.ui.compareButton.click()
+    panel.ui.compareButton.click()
+    assert len(slicer_scene.util.getNodes("*DIFFERENCE*")) == 1, "it is made once"
+
+
+def test_a_view_that_is_added_shows_the_place_the_user_had_gone_to(desktop, panel, slicer_scene):
+    panel.ui.compareButton.click()
+    before = widget(slicer_scene, "SynthMRIBefore").mrmlSliceNode()
+    before.SetSliceOffset(before.GetSliceOffset() + 3)
+    panel.ui.differenceCheckBox.click()
+    desktop.process_events()
+    places = [
+        slicer_scene.util.arrayFromVTKMatrix(widget(slicer_scene, view).mrmlSliceNode().GetXYToRAS())
+        for view in ("SynthMRIBefore", "SynthMRIAfter", "SynthMRIDifference")
+    ]
+    np.testing.assert_allclose(places[1], places[0], atol=1e-9)
+    np.testing.assert_allclose(places[2], places[0], atol=1e-9)
+    assert before.GetSliceOffset() == pytest.approx(
+        widget(slicer_scene, "SynthMRIDifference").mrmlSliceNode().GetSliceOffset()
+    )
+
+
+def test_the_map_of_a_result_is_shown_beside_it(panel, slicer_scene):
+    assert not panel.ui.uncertaintyCheckBox.enabled
+    result_of(panel.logic.getParameterNode().inputVolume, role="total")
+    panel.updatePanel()
+    assert panel.ui.uncertaintyCheckBox.enabled
+    panel.ui.compareButton.click()
+    assert shown_volumes(slicer_scene)["SynthMRIMap"] == "T1w SYNTH total"
+
+
+def test_blending_and_blinking_use_one_view(desktop, panel, slicer_scene):
+    panel.ui.compareButton.click()
+    select(panel.ui.compareModeComboBox, "Blend")
+    desktop.process_events()
+    assert list(shown_volumes(slicer_scene)) == ["SynthMRISingle"] and panel.ui.blendSliderWidget.visible
+    composite = widget(slicer_scene, "SynthMRISingle").mrmlSliceCompositeNode()
+    assert composite.GetForegroundOpacity() == 0.5
+    panel.ui.blendSliderWidget.value = 0.25
+    desktop.process_events()
+    assert composite.GetForegroundOpacity() == 0.25
+    select(panel.ui.compareModeComboBox, "Blink")
+    desktop.process_events()
+    seen = set()
+    assert desktop.wait_until(lambda: seen.add(composite.GetForegroundOpacity()) or {0.0, 1.0} <= seen, timeout=10)
+    annotation = widget(slicer_scene, "SynthMRISingle").sliceView().cornerAnnotation()
+    composite.SetForegroundOpacity(1.0)
+    assert annotation.GetText(vtk.vtkCornerAnnotation.UpperEdge) == "SYNTHETIC - not for diagnosis"
+    select(panel.ui.compareModeComboBox, "Side by side")
+    desktop.process_events()
+    opacity = composite.GetForegroundOpacity()
+    desktop.process_events(1000)
+    assert composite.GetForegroundOpacity() == opacity, "nothing blinks any more"
+
+
+@pytest.mark.parametrize("button, series", [("histogramButton", 2), ("jointPlotButton", 1)])
+def test_plots_are_shown_below_the_views_and_taken_away(panel, slicer_scene, button, series):
+    press = getattr(panel.ui, button).click
+    press()
+    view = slicer_scene.mrmlScene.GetSingletonNode("SynthMRIPlot", "vtkMRMLPlotViewNode")
+    chart = view.GetPlotChartNode()
+    assert chart.GetNumberOfPlotSeriesNodes() == series
+    table = chart.GetNthPlotSeriesNode(0).GetTableNode()
+    assert table.GetNumberOfRows() > 100
+    if series == 1:
+        rows = slicer_scene.util.arrayFromTableColumn(table, "After") - slicer_scene.util.arrayFromTableColumn(
+            table, "Before"
+        )
+        assert abs(np.median(rows) - 5) < 2
+    layout = slicer_scene.app.layoutManager().layout
+    press()
+    assert slicer_scene.app.layoutManager().layout != layout and panel.ui.compareButton.checked
+    press()
+    assert slicer_scene.app.layoutManager().layout == layout
+    assert len(slicer_scene.util.getNodesByClass("vtkMRMLPlotChartNode")) == 1, "it is drawn once"
+
+
+@pytest.mark.usefixtures("desktop")
+def test_every_layout_is_one_that_slicer_reads(slicer_scene):
+    from xml.etree import ElementTree as ET
+
+    from SynthMRIModuleLib.compare_layouts import layout_description, layout_ids, register_layouts, slice_views
+
+    register_layouts()
+    node = slicer_scene.app.layoutManager().layoutLogic().GetLayoutNode()
+    for identifier in layout_ids():
+        views = [view.get("singletontag") for view in ET.fromstring(layout_description(identifier)).iter("view")]
+        assert views[: len(slice_views(identifier))] == slice_views(identifier)
+        assert node.IsLayoutDescription(identifier)
+
+
+def test_leaving_the_module_leaves_nothing_of_the_comparison(desktop, panel, slicer_scene):
+    layout = slicer_scene.app.layoutManager().layout
+    select(panel.ui.compareModeComboBox, "Blink")
+    panel.ui.compareButton.click()
+    desktop.leave_module("SynthMRI")
+    assert slicer_scene.app.layoutManager().layout == layout
+    composite = widget(slicer_scene, "SynthMRISingle").mrmlSliceCompositeNode()
+    opacity = composite.GetForegroundOpacity()
+    desktop.process_events(900)
+    assert composite.GetForegroundOpacity() == opacity
