@@ -113,9 +113,9 @@ def test_a_visit_without_flair_is_refused():
 
 
 def test_dark_changes_of_fluid_are_no_lesions():
-    first = with_lesion(a_brain(seed=1), 4, step=-60)
-    changes = find_changes(first, a_brain(seed=2), BRAIN, GRID)
-    assert changes.candidates == []
+    flat = [np.where(BRAIN, 100 + np.random.default_rng(n).normal(0, 8, SHAPE), 0).astype(np.float32) for n in (1, 2)]
+    assert find_changes(with_lesion(flat[0], 4, step=-60), flat[1], BRAIN, GRID).candidates == []
+    assert len(find_changes(flat[0], with_lesion(flat[1], 4, step=60), BRAIN, GRID).candidates) == 1
 
 
 def test_the_command_writes_maps_and_a_table(tmp_path, capsys):

@@ -181,13 +181,27 @@ def test_every_run_says_that_it_is_experimental(phantom):
     assert warned and warned[0].severity == "warning" and "never compared with an acquired DIR" in warned[0].message
 
 
-def test_a_whole_head_needs_a_mask(phantom):
+def test_a_mask_is_better_than_the_rough_rule_for_whole_heads(phantom):
     head = {name: volume.with_voxels(volume.voxels + 5) for name, volume in phantom.volumes.items()}
-    assert codes(head) == {"brain-mask"}
     mask = Volume(phantom.brain.astype(np.float32), phantom.grid)
-    assert codes({**head, "mask": mask}) == set()
+    warned = [{f.code for f in TASK.check(inputs, None, Parameters())} for inputs in (head, {**head, "mask": mask})]
+    assert ["brain-rough" in found for found in warned] == [True, False]
+    with pytest.raises(InputError, match="No brain was found"):
+        preprocessing.brain_mask(head["flair"], None)
     brain, rule = preprocessing.brain_mask(head["flair"], mask)
     assert (brain == phantom.brain).all() and rule == "given mask"
+
+
+def test_the_brain_of_a_whole_head_is_found_roughly():
+    shape, spacing = (48, 112, 104), np.array([4.0, 2.0, 2.0])
+    middle = (np.array(shape) - 1) / 2
+    radius = np.sqrt(sum(((np.indices(shape)[a] - middle[a]) * spacing[a]) ** 2 for a in range(3)))
+    voxels = np.where(radius < 66, 100.0, np.where(radius < 72, 20.0, np.where(radius < 88, 160.0, 0.0)))
+    head = Volume(voxels, Grid(shape, np.diag([*spacing[::-1], 1.0])))
+    assert not preprocessing.is_stripped(head)
+    brain, rule = preprocessing.brain_mask(head, None)
+    truth = radius < 66
+    assert 2 * np.count_nonzero(brain & truth) / (brain.sum() + truth.sum()) > 0.95 and "rough" in rule
 
 
 def test_a_mask_that_misses_the_brain_is_refused(phantom):

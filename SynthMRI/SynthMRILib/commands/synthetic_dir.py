@@ -16,7 +16,7 @@ INPUTS = {
     "flair": "FLAIR; its grid is that of the result (without it, that of T1w or T2w)",
     "t1": "T1w without contrast agent",
     "t2": "T2w",
-    "mask": "brain mask; not needed for volumes without skull",
+    "mask": "brain mask; without it a rough one is made for whole heads",
 }
 
 

@@ -19,11 +19,15 @@ from ..errors import InputError
 from ..itk_io import image_from_volume, quiet_simpleitk
 from ..progress import Progress, no_progress
 from ..volume import Grid, Volume
+from .brain import RULE as ROUGH_RULE
+from .brain import rough_brain
 from .registration import SMALLEST_MM, register, resampled
 
 CONTRASTS = ("flair", "t1", "t2")
-#: A stripped volume has at least this share of its voxels exactly zero; a whole head with air noise far less.
+#: A stripped volume has at least this share of its voxels exactly zero and no more signal than a large brain; a whole
+#: head has air noise or, where the scanner blanked the air, far more volume.
 STRIPPED_BACKGROUND = 0.3
+LARGEST_BRAIN_ML = 2200.0
 LEAST_BRAIN_ML = 1.0
 BRAIN_RULE = "voxels of {name} that are not zero, largest connected part, holes filled"
 N4_SHRINK = 4
@@ -64,7 +68,7 @@ def prepare(
         bias_correction: run N4 on each contrast.
 
     Raises:
-        InputError: no brain mask and the reference is not stripped; the mask is no brain; registration failed.
+        InputError: no brain is found in a whole head; the mask is no brain; registration failed.
     """
     first, *others = given_contrasts(inputs)
     reference = inputs[first]
@@ -96,17 +100,24 @@ def brain_mask(reference: Volume, given: Volume | None, *, name: str = "FLAIR") 
         moved = resampled(image_from_volume(given), image_from_volume(reference), sitk.Transform(), linear=True)
         brain, rule = moved > 0.5 * max(float(given.voxels.max()), 1e-9), "given mask"
     else:
-        if not is_stripped(reference):
-            raise InputError(f"{name} shows the whole head; give a brain mask, or volumes without skull.")
-        brain, rule = ndimage.binary_fill_holes(_largest(reference.voxels > 0)), BRAIN_RULE.format(name=name)
+        brain, rule = _own_brain(reference, name)
     if _milliliters(brain, reference.grid) < LEAST_BRAIN_ML:
         raise InputError(f"The brain mask holds less than 1 ml of the {name} volume; check the mask and its position.")
     return brain, rule
 
 
+def _own_brain(reference: Volume, name: str) -> tuple[np.ndarray, str]:
+    """What stripping left or, of a whole head, a rough mask; and the rule."""
+    if is_stripped(reference):
+        return ndimage.binary_fill_holes(_largest(reference.voxels > 0)), BRAIN_RULE.format(name=name)
+    return rough_brain(reference), ROUGH_RULE
+
+
 def is_stripped(volume: Volume) -> bool:
-    """True when enough of the volume is exactly zero, as outside of an extracted brain."""
-    return np.count_nonzero(volume.voxels == 0) >= STRIPPED_BACKGROUND * volume.voxels.size
+    """True when enough of the volume is exactly zero and what is left is no larger than a brain."""
+    signal = volume.voxels != 0
+    blank = signal.size - np.count_nonzero(signal)
+    return blank >= STRIPPED_BACKGROUND * signal.size and _milliliters(signal, volume.grid) <= LARGEST_BRAIN_ML
 
 
 def without_bias(voxels: np.ndarray, inside: np.ndarray, grid: Grid) -> np.ndarray:

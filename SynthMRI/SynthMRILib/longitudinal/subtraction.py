@@ -15,7 +15,7 @@ from scipy import ndimage
 
 from .. import INTENDED_USE
 from ..bundles import Bundle
-from ..dir_synthesis.brain import RULE, rough_brain
+from ..dir_synthesis.brain import RULE
 from ..dir_synthesis.preprocessing import brain_mask, is_stripped
 from ..errors import InputError
 from ..progress import Progress, no_progress, part_of
@@ -123,10 +123,7 @@ def subtract(
 def visit_brain(visit: Visit) -> Volume:
     """Brain of a visit on the grid of its FLAIR: the given mask, what stripping left, or a rough mask of the head."""
     flair = visit["flair"]
-    if "mask" in visit or is_stripped(flair):
-        brain, _ = brain_mask(flair, visit.get("mask"))
-    else:
-        brain = rough_brain(flair)
+    brain, _ = brain_mask(flair, visit.get("mask"))
     return flair.with_voxels(brain.astype(np.float32))
 
 

@@ -64,7 +64,7 @@ class SyntheticDir:
         InputRole("flair", "FLAIR", False, "FLAIR of the brain; its grid is that of the result"),
         InputRole("t1", "T1w", False, "T1w of the same examination, without contrast agent"),
         InputRole("t2", "T2w", False, "T2w of the same examination"),
-        InputRole("mask", "Brain mask", False, "brain; not needed for volumes without skull"),
+        InputRole("mask", "Brain mask", False, "brain; a rough one is made for whole heads without it"),
     )
     parameters_class: ClassVar[type[Parameters]] = SyntheticDirParameters
 
@@ -264,13 +264,16 @@ def check_network_contrasts(given: list[str]) -> list[Finding]:
 
 
 def check_brain(inputs: dict[str, Volume], reference: str) -> list[Finding]:
-    """Whether there is a brain mask."""
+    """Whether the brain is known or has to be found."""
     from ..dir_synthesis.preprocessing import is_stripped
 
     if "mask" in inputs or is_stripped(inputs[reference]):
         return []
-    text = f"{reference.upper()} shows the whole head; give a brain mask, or volumes without skull."
-    return [_error("brain-mask", text)]
+    text = (
+        f"{reference.upper()} shows the whole head: the brain is found by a rough rule. "
+        "Look at the border of the result; a brain mask or volumes without skull are better."
+    )
+    return [Finding("warning", "brain-rough", text)]
 
 
 def _error(code: str, message: str) -> Finding:

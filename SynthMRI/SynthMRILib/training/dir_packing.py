@@ -118,7 +118,11 @@ def simulate(labels: np.ndarray, rng: np.random.Generator, name: str, outlines: 
         drawn = None
     anatomy = replace(record.anatomy, labelled_lesions=False)
     person = subject.apply(subject.SubjectRecord(anatomy, record.deformation, drawn, None), labels)
-    plans = draw_protocols(rng)
+    return imaged(person, draw_protocols(rng), name)
+
+
+def imaged(person: subject.Subject, plans: dict[str, ProtocolRecord], name: str) -> PackedHead:
+    """A head from a subject and the protocols of its inputs."""
     depth = pial_depth(person.labels)
     box = bounding_box(depth < 2.0)
     maps = np.stack(

@@ -56,7 +56,7 @@ class SampleConfig:
     noise_free: float = 0.15
     thick_share: float = 0.6
     shift_mm: float = 0.5
-    tone: tuple[tuple[float, float], ...] = ((-0.7, 0.15), (-0.3, 0.95), (-0.9, 0.2))
+    tone: tuple[tuple[float, float], ...] = ((-0.7, 0.15), (-0.3, 0.8), (-0.9, 0.2))
     bias: float = 0.05
     flow: float = 0.35
     landmark_error: float = 0.12
@@ -151,7 +151,7 @@ class DirSampler:
             strip=(float(rng.uniform(-0.7, 4.0)), float(rng.uniform(0.0, 1.5))),
             strip_seed=int(rng.integers(2**31)),
             subset=names[rng.choice(len(names), p=np.array(list(SUBSETS.values())))],
-            inputs={role: self._input(rng, role, thick_axis) for role in INPUTS},
+            inputs={role: draw_input(rng, role, thick_axis, self.config) for role in INPUTS},
         )
 
     def _center(self, rng: np.random.Generator, head: int) -> tuple[int, int, int]:
@@ -161,28 +161,6 @@ class DirSampler:
             jitter = rng.integers(-self.config.size // 4, self.config.size // 4 + 1, 3)
             return tuple(int(c) for c in middle + jitter)
         return tuple(int(c) for c in rng.uniform(0.15, 0.85, 3) * self.cache.shape(head))
-
-    def _input(self, rng: np.random.Generator, role: str, thick_axis: int) -> InputRecord:
-        config = self.config
-        flair = role == "flair"
-        blur = rng.uniform(0.0, 0.5, 3)
-        if rng.random() < config.thick_share * (0.5 if flair else 1.0):
-            blur[thick_axis] = rng.uniform(0.6, 1.6)
-        return InputRecord(
-            tone=float(rng.uniform(*config.tone[INPUTS.index(role)])),
-            flow=float(rng.uniform(0, config.flow if flair else 0.3 * config.flow)) if rng.random() < 0.4 else 0.0,
-            bias=tuple(rng.normal(0, config.bias, 6).tolist()) if rng.random() < 0.7 else (0.0,) * 6,
-            blur=tuple(blur.tolist()),
-            shift=(0.0,) * 3 if flair else tuple(rng.uniform(-config.shift_mm, config.shift_mm, 3).tolist()),
-            stripped_first=bool(rng.random() < 0.5),
-            noise=0.0 if rng.random() < config.noise_free else float(rng.uniform(0, config.noise[INPUTS.index(role)])),
-            grain=float(rng.uniform(0.3, 0.6)) if rng.random() < 0.5 else 0.0,
-            landmark_errors=(
-                float(np.exp(config.landmark_error * rng.standard_normal())),
-                float(np.exp(0.2 * config.landmark_error * rng.standard_normal())),
-            ),
-            seed=int(rng.integers(2**31)),
-        )
 
     def make(self, record: SampleRecord, subset: tuple[str, ...]) -> Sample:
         """The sample of a record."""
@@ -206,6 +184,29 @@ class DirSampler:
         target = np.where(depth < REMNANTS_MM, volumes[VOLUMES.index("dir")], 0)
         parts = (target * brain, (maps[MAPS.index("lesion")] > 0) & brain, brain)
         return Sample(channels[inner], *(part[None][inner].astype(np.float32) for part in parts))
+
+
+def draw_input(rng: np.random.Generator, role: str, thick_axis: int, config: SampleConfig) -> InputRecord:
+    """What happens to one input; `thick_axis` is the axis across thick slices where it has them."""
+    flair = role == "flair"
+    blur = rng.uniform(0.0, 0.5, 3)
+    if rng.random() < config.thick_share * (0.5 if flair else 1.0):
+        blur[thick_axis] = rng.uniform(0.6, 1.6)
+    return InputRecord(
+        tone=float(rng.uniform(*config.tone[INPUTS.index(role)])),
+        flow=float(rng.uniform(0, config.flow if flair else 0.3 * config.flow)) if rng.random() < 0.4 else 0.0,
+        bias=tuple(rng.normal(0, config.bias, 6).tolist()) if rng.random() < 0.7 else (0.0,) * 6,
+        blur=tuple(blur.tolist()),
+        shift=(0.0,) * 3 if flair else tuple(rng.uniform(-config.shift_mm, config.shift_mm, 3).tolist()),
+        stripped_first=bool(rng.random() < 0.5),
+        noise=0.0 if rng.random() < config.noise_free else float(rng.uniform(0, config.noise[INPUTS.index(role)])),
+        grain=float(rng.uniform(0.3, 0.6)) if rng.random() < 0.5 else 0.0,
+        landmark_errors=(
+            float(np.exp(config.landmark_error * rng.standard_normal())),
+            float(np.exp(0.2 * config.landmark_error * rng.standard_normal())),
+        ),
+        seed=int(rng.integers(2**31)),
+    )
 
 
 def turned(array: np.ndarray, axes: tuple[int, ...], flips: tuple[bool, ...]) -> np.ndarray:
@@ -239,7 +240,12 @@ def toned(role: str, clean: np.ndarray, fluid: float, tone: float) -> np.ndarray
 def corrupted(
     clean: np.ndarray, brain: np.ndarray, fluid: np.ndarray, drawn: InputRecord, scale: ContrastScale
 ) -> np.ndarray:
-    """An input in network units, float32 (k, j, i), zero outside of the brain.
+    """An input in network units, float32 (k, j, i), zero outside of the brain; arguments as for `degraded`."""
+    return scale.apply(degraded(clean, brain, fluid, drawn)) * brain
+
+
+def degraded(clean: np.ndarray, brain: np.ndarray, fluid: np.ndarray, drawn: InputRecord) -> np.ndarray:
+    """What a scanner would have given, float32 (k, j, i) in units of white matter.
 
     Args:
         clean: noise-free signal in units of white matter.
@@ -250,7 +256,8 @@ def corrupted(
     if drawn.flow > 0:
         field = np.maximum(smooth_field(clean.shape, rng, length=12.0, order=1), 0)
         voxels = voxels + np.float32(drawn.flow) * field * fluid
-    voxels = voxels * bias_field(clean.shape[0], drawn.bias)
+    if any(drawn.bias):
+        voxels = voxels * bias_field(clean.shape[0], drawn.bias)
     if drawn.stripped_first:
         voxels = voxels * brain
     voxels = blurred(voxels, drawn.blur)
@@ -258,8 +265,7 @@ def corrupted(
     if drawn.noise > 0:
         noise = np.float32(drawn.noise) * rng.standard_normal((2, *clean.shape), dtype=np.float32)
         voxels = np.hypot(voxels + noise[0], noise[1])
-    voxels = blurred(voxels, (drawn.grain,) * 3)
-    return scale.apply(voxels) * brain
+    return blurred(voxels, (drawn.grain,) * 3).astype(np.float32)
 
 
 def blurred(voxels: np.ndarray, sigmas: tuple[float, ...]) -> np.ndarray:
