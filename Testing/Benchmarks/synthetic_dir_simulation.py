@@ -1,0 +1,284 @@
+"""Measure synthetic DIR on simulated heads that no training saw, where the true DIR and every lesion are known.
+
+    python Testing/Benchmarks/synthetic_dir_simulation.py DATA --bundle NAME [--heads 16 17] [--seed 1]
+
+DATA holds `label_maps`. Inputs are degraded as in training, with other seeds. For every head and subset of inputs:
+PSNR and SSIM of the network, of the dictionary fit and of simple arithmetic with the best line through it; lesion-wise
+recall at equal numbers of false candidates; candidates in the same head without lesions; and how many of the inserted
+lesions stay visible, by contrast and size. Writes `Documentation/figures/synthetic_dir_simulation_<bundle>.json`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from scipy import ndimage
+from SynthMRILib.bundles import Bundle, load_bundle
+from SynthMRILib.cli import sentence
+from SynthMRILib.dir_synthesis import dictionary, network
+from SynthMRILib.dir_synthesis.preprocessing import prepare
+from SynthMRILib.dir_synthesis.tissue_fit import CSF, GRAY, OUTSIDE, WHITE, fit_tissues
+from SynthMRILib.errors import SynthMRIError
+from SynthMRILib.evaluation import lesions as lesion_figures
+from SynthMRILib.evaluation import metrics, records
+from SynthMRILib.progress import no_progress
+from SynthMRILib.simulation import lesions, subject
+from SynthMRILib.simulation.tissue import TISSUE_NAMES, tissues_of
+from SynthMRILib.tasks import get_task
+from SynthMRILib.training import dir_packing
+from SynthMRILib.training.dir_samples import REMNANTS_MM, SUBSETS, SampleConfig, degraded, draw_input, toned
+from SynthMRILib.volume import Grid, Volume
+from SynthMRILib.volume_io import read_volume
+
+CHECKOUT = Path(__file__).resolve().parents[2]
+INSERTED = 100
+CORTICAL = ("juxtacortical", "intracortical", "leukocortical")
+SIZES_MM3, CONTRASTS_SD = (0, 12, 27, 60, 150, 1e9), (0, 1.5, 3, 5, 8, 1e9)
+NOTE = (
+    "Simulated heads that were not used for training; the truth is the same signal equation that training used, and "
+    "the degradation has the same ranges, so this shows what was learned, not what real scans give."
+)
+DEFINITIONS = {
+    "psnr_db, ssim": "inside the brain, peak is the 99.5th percentile of the true DIR",
+    "arithmetic": "FLAIR x T2, FLAIR - 0.3 T1 or the only input, with the straight line that fits the truth best",
+    "visible": "mean of a lesion 3 robust deviations above the median of its shell (2 to 4 voxels away, same tissue)",
+    "contrast_sd": "mean of a lesion in FLAIR above that median, in robust deviations of the shell in FLAIR",
+    "false_candidates_without_lesions": "at the threshold of at most 5 false candidates in the head with lesions",
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Case:
+    """A simulated examination: stripped inputs by role, the true DIR [a.u.], brain, numbered lesions and tissues."""
+
+    inputs: dict[str, Volume]
+    truth: np.ndarray
+    brain: np.ndarray
+    reference: lesion_figures.Reference
+    places: list[str]
+
+
+def simulated_case(labels: np.ndarray, seed: int, *, with_lesions: bool) -> Case:
+    """The same seed gives the same head, protocols and degradation with and without its lesions."""
+    rng = np.random.default_rng([seed, 7])
+    drawn = subject.draw(rng, lesions_probability=0.0)
+    inserted = lesions.draw(rng, number=INSERTED, cortical_factor=2.0, median_diameter_mm=4.5)
+    anatomy = replace(drawn.anatomy, labelled_lesions=False)
+    record = subject.SubjectRecord(anatomy, drawn.deformation, inserted if with_lesions else None, None)
+    person = subject.apply(record, labels)
+    head = dir_packing.imaged(person, dir_packing.draw_protocols(rng), "test")
+    depth = dir_packing.unpacked_depth(head.maps[2])
+    brain = dir_packing.strip_mask(depth, rng, mean_mm=1.5, spread_mm=0.7)
+    fluid = head.maps[1].astype(np.float32) / 255
+    grid = Grid(brain.shape, np.eye(4))
+    inputs = {}
+    for n, role in enumerate(dir_packing.INPUTS):
+        plan = replace(draw_input(rng, role, 0, SampleConfig()), bias=(0.0,) * 6)
+        landmarks = head.entry.extra["landmarks"][role]
+        clean = toned(role, head.volumes[n].astype(np.float32), landmarks["fluid"], plan.tone)
+        inputs[role] = Volume(100 * degraded(clean, brain, fluid, plan) * brain, grid)
+    truth = np.where(brain & (depth < REMNANTS_MM), head.volumes[3].astype(np.float32) * network.CORTEX, 0)
+    box = dir_packing.bounding_box(dir_packing.pial_depth(person.labels) < 2.0)
+    tissues = np.where(brain, tissue_classes(person.labels[box]), OUTSIDE).astype(np.int8)
+    reference = lesion_figures.reference((head.maps[0] > 0) & brain, tissues, grid)
+    return Case(
+        inputs, truth, brain, reference, places_of(reference, person.lesions.table, head.entry.extra["lesions"])
+    )
+
+
+def tissue_classes(labels: np.ndarray) -> np.ndarray:
+    """Fluid, white and gray matter of a label map; what is outside of the brain counts as fluid."""
+    names = np.array(TISSUE_NAMES)[tissues_of(labels)]
+    white = np.isin(names, ("white-matter", "cerebellar-white-matter", "brain-stem"))
+    gray = np.isin(names, ("cortex", "deep-gray", "thalamus", "pallidum", "cerebellar-cortex"))
+    return np.where(white, WHITE, np.where(gray, GRAY, CSF))
+
+
+def places_of(reference: lesion_figures.Reference, table: list[dict], shifted: list[dict]) -> list[str]:
+    """Place of each numbered lesion: that of the inserted lesion whose center is nearest."""
+    if not table or not reference.regions:
+        return []
+    centers = np.array([row["center_kji"] for row in shifted])
+    middles = ndimage.center_of_mass(reference.lesions > 0, reference.lesions, range(1, len(reference.regions) + 1))
+    nearest = [int(((centers - middle) ** 2).sum(axis=1).argmin()) for middle in np.array(middles)]
+    return [table[n]["location"] for n in nearest]
+
+
+def estimates(case: Case, subset: tuple[str, ...], bundle: Bundle) -> dict[str, tuple[np.ndarray, float]]:
+    """Voxels and seconds of processor time by method."""
+    chosen = {name: case.inputs[name] for name in subset}
+    task = get_task("synthetic-dir")
+    started = time.process_time()
+    parameters = task.parameters_class(method="network", registered=True)
+    made = task.run(chosen, bundle, parameters, no_progress).outputs["output"].voxels
+    seconds = time.process_time() - started
+    prepared = prepare(chosen, registered=True)
+    tissues = fit_tissues(prepared.contrasts, prepared.brain, spacing=(1, 1, 1))
+    fit = dictionary.synthesize(prepared.contrasts, prepared.brain, tissues, spacing=(1, 1, 1))
+    arithmetic = best_line(simple(case, subset), case)
+    return {"network": (made, seconds), "dictionary": (fit.dir_signal, 0.0), "arithmetic": (arithmetic, 0.0)}
+
+
+def simple(case: Case, subset: tuple[str, ...]) -> np.ndarray:
+    """The arithmetic that the inputs allow; white matter is at 100 in each."""
+    voxels = {name: case.inputs[name].voxels / 100 for name in subset}
+    if "flair" in subset and "t2" in subset:
+        return voxels["flair"] * voxels["t2"]
+    if "flair" in subset and "t1" in subset:
+        return voxels["flair"] - 0.3 * voxels["t1"]
+    return voxels[subset[-1]]
+
+
+def best_line(voxels: np.ndarray, case: Case) -> np.ndarray:
+    slope, offset = np.polyfit(voxels[case.brain], case.truth[case.brain], 1)
+    return np.where(case.brain, np.maximum(slope * voxels + offset, 0), 0)
+
+
+def fidelity(voxels: np.ndarray, case: Case) -> dict[str, float]:
+    peak = metrics.data_range(case.truth)
+    return {
+        "psnr_db": metrics.psnr(case.truth, voxels, mask=case.brain, peak=peak),
+        "ssim": metrics.ssim(case.truth, voxels, mask=case.brain, peak=peak),
+    }
+
+
+def cortical_only(case: Case) -> lesion_figures.Reference:
+    """The reference with juxtacortical and intracortical lesions alone; the others count nowhere."""
+    numbers = [n for n, place in enumerate(case.places, start=1) if place in CORTICAL]
+    table = np.zeros(len(case.places) + 1, dtype=np.int32)
+    table[numbers] = np.arange(1, len(numbers) + 1)
+    kept = table[case.reference.lesions]
+    ignored = case.reference.ignored | ((case.reference.lesions > 0) & (kept == 0))
+    regions = [case.reference.regions[n - 1] for n in numbers]
+    return replace(case.reference, lesions=kept, regions=regions, ignored=ignored)
+
+
+def false_without(voxels: np.ndarray, empty: np.ndarray, case: Case, bare: Case) -> int:
+    """False candidates in the head without lesions at the threshold of 5 false candidates in the one with them."""
+    region = case.reference.search_region
+    values = np.sort(voxels[region])[::-1]
+    ranks = np.geomspace(5, 0.05 * values.size, 60).astype(int)
+    away = region & ~ndimage.binary_dilation(case.reference.lesions > 0, iterations=2)
+    best = None
+    for threshold in np.unique(values[ranks])[::-1]:
+        if candidates(voxels, threshold, away) > 5:
+            break
+        best = threshold
+    return candidates(empty, best, bare.reference.search_region) if best is not None else 0
+
+
+def candidates(voxels: np.ndarray, threshold: float, region: np.ndarray) -> int:
+    """Connected parts of at least 5 mm3 above a threshold."""
+    labels, count = ndimage.label((voxels >= threshold) & region, structure=np.ones((3, 3, 3)))
+    return int(np.count_nonzero(np.bincount(labels.ravel(), minlength=count + 1)[1:] >= 5))
+
+
+def visibility(case: Case, made: np.ndarray) -> list[dict[str, Any]]:
+    """Each inserted lesion: size, place, contrast in FLAIR, contrast in the DIR."""
+    rows = []
+    for number, box in enumerate(ndimage.find_objects(case.reference.lesions), start=1):
+        wide = tuple(slice(max(0, s.start - 5), s.stop + 5) for s in box)
+        lesion = case.reference.lesions[wide] == number
+        away = ndimage.distance_transform_edt(~lesion)
+        shell = (away >= 2) & (away <= 4) & (case.reference.lesions[wide] == 0)
+        tissue = GRAY if case.places[number - 1] == "intracortical" else WHITE
+        own = shell & (case.reference.tissues[wide] == tissue)
+        shell = own if np.count_nonzero(own) >= 20 else shell
+        flair, dir_ = (contrast(v[wide], lesion, shell) for v in (case.inputs["flair"].voxels, made))
+        rows.append({"place": case.places[number - 1], "mm3": int(lesion.sum()), "contrast": flair, "dir": dir_})
+    return rows
+
+
+def contrast(voxels: np.ndarray, lesion: np.ndarray, shell: np.ndarray) -> float:
+    middle = np.median(voxels[shell])
+    spread = 1.4826 * np.median(np.abs(voxels[shell] - middle))
+    return float((voxels[lesion].mean() - middle) / max(spread, 1e-6))
+
+
+def curve(rows: list[dict[str, Any]], key: str, edges: Sequence[float]) -> list[dict[str, Any]]:
+    """Share of visible lesions by bins of contrast or size."""
+    found = []
+    for low, high in pairwise(edges):
+        own = [row["dir"] > 3 for row in rows if low <= row[key] < high]
+        share = float(np.mean(own)) if own else None
+        found.append({"from": low, "to": None if high > 1e8 else high, "lesions": len(own), "visible": share})
+    return found
+
+
+def measure(arguments: argparse.Namespace) -> dict[str, Any]:
+    bundle = load_bundle(arguments.bundle)
+    rows, inserted = [], []
+    for head in arguments.heads:
+        labels = read_volume(arguments.data / "label_maps" / f"head_{head:02d}.nii.gz").voxels.astype(np.int16)
+        case, bare = (simulated_case(labels, arguments.seed + head, with_lesions=w) for w in (True, False))
+        for subset in SUBSETS:
+            made = estimates(case, subset, bundle)
+            for method, (voxels, seconds) in made.items():
+                row = {"head": head, "inputs": list(subset), "method": method, **fidelity(voxels, case)}
+                row["recall_at_false_positives"] = lesion_figures.recall_at(voxels, case.reference)
+                row["cortical_recall_at_false_positives"] = lesion_figures.recall_at(voxels, cortical_only(case))
+                rows.append({**row, "seconds": round(seconds, 1)})
+                sys.stdout.write(f"{head} {subset} {method} {row['psnr_db']:.2f} {row['ssim']:.3f} {seconds:.0f} s\n")
+            if len(subset) == 3:
+                inserted += visibility(case, made["network"][0])
+                free = estimates(bare, subset, bundle)["network"][0]
+                flairs = [c.inputs["flair"].voxels for c in (case, bare)]
+                without = {
+                    "network": false_without(made["network"][0], free, case, bare),
+                    "flair": false_without(*flairs, case, bare),
+                }
+        flair = case.inputs["flair"].voxels
+        row = {"head": head, "inputs": ["flair"], "method": "flair", "false_candidates_without_lesions": without}
+        row["recall_at_false_positives"] = lesion_figures.recall_at(flair, case.reference)
+        row["cortical_recall_at_false_positives"] = lesion_figures.recall_at(flair, cortical_only(case))
+        rows.append(row)
+    clear = [row["dir"] > 3 for row in inserted if row["contrast"] > 3 and row["mm3"] >= 27]
+    heads = " ".join(map(str, arguments.heads))
+    return {
+        "task": "synthetic-dir",
+        "split": "test (simulated)",
+        "commit": records.current_commit(CHECKOUT),
+        "command": f"python Testing/Benchmarks/{Path(__file__).name} DATA --bundle {bundle.name} --heads {heads}",
+        "note": NOTE,
+        "definitions": {**lesion_figures.DEFINITIONS, **DEFINITIONS},
+        "bundles": {bundle.name: bundle.weights_sha256},
+        "rows": rows,
+        "inserted": {
+            "lesions": len(inserted),
+            "above_3_sd_and_27_mm3": {"lesions": len(clear), "visible": float(np.mean(clear)) if clear else None},
+            "by_contrast_sd": curve(inserted, "contrast", CONTRASTS_SD),
+            "by_mm3": curve(inserted, "mm3", SIZES_MM3),
+        },
+    }
+
+
+def main(words: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("data", type=Path, metavar="DATA", help="folder with label_maps")
+    parser.add_argument("--bundle", required=True, help="name or folder of the network's bundle")
+    parser.add_argument("--heads", type=int, nargs="+", default=[16, 17], help="label maps by number")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--documentation", type=Path, default=CHECKOUT / "Documentation", help="where records go")
+    arguments = parser.parse_args(words)
+    try:
+        record = measure(arguments)
+    except (SynthMRIError, OSError) as error:
+        sys.stderr.write(f"synthetic_dir_simulation: {sentence(error)}\n")
+        return 2
+    target = arguments.documentation / "figures" / f"synthetic_dir_simulation_{next(iter(record['bundles']))}.json"
+    target.parent.mkdir(parents=True, exist_ok=True)
+    records.write_record(target, record)
+    sys.stdout.write(f"{target.name} written\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
