@@ -145,9 +145,12 @@ def _table(entries: Sequence[dict[str, Any]], fields: Sequence[str]) -> str:
 
 
 def shown(value: Any) -> str:
+    """A cell: three digits, and what is left of a rounding error is zero."""
     if value is None:
         return ""
-    return f"{value:.3g}" if isinstance(value, float) else str(value)
+    if isinstance(value, float):
+        return f"{0.0 if abs(value) < 1e-12 else value:.3g}"
+    return str(value)
 
 
 def _figure(caption: str, png: bytes) -> str:
