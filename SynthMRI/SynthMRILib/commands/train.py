@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +22,6 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     train.add_argument("--steps", type=int, help="optimizer steps in all, instead of the configuration's")
     train.add_argument("--accelerator", default="auto", help="as Lightning Fabric names it: auto, cpu, gpu")
     train.add_argument("--devices", default="1", help="processes or GPUs on each machine")
-    train.add_argument("--nodes", type=int, default=1, help="machines, when started through torchrun")
     train.add_argument("--precision", default="32-true", help="as Lightning Fabric names it: 32-true, bf16-mixed")
     train.set_defaults(run=run_train)
 
@@ -60,15 +61,19 @@ def run_train(arguments: argparse.Namespace) -> int:
         arguments.task,
         config,
         arguments.output,
-        launch={
-            "accelerator": arguments.accelerator,
-            "devices": arguments.devices,
-            "num_nodes": arguments.nodes,
-            "precision": arguments.precision,
-        },
+        launch=launch_options(arguments, os.environ),
         report=lambda line: sys.stdout.write(json.dumps(line) + "\n") and sys.stdout.flush(),
     )
     return 0
+
+
+def launch_options(arguments: argparse.Namespace, environment: Mapping[str, str]) -> dict[str, Any]:
+    """What Lightning Fabric is told. Processes that torchrun has started are told by it, not by `--devices`."""
+    launch = {"accelerator": arguments.accelerator, "devices": arguments.devices, "precision": arguments.precision}
+    if "TORCHELASTIC_RUN_ID" in environment:
+        launch["devices"] = int(environment["LOCAL_WORLD_SIZE"])
+        launch["num_nodes"] = int(environment["GROUP_WORLD_SIZE"])
+    return launch
 
 
 def read_config(path: Path) -> dict[str, Any]:

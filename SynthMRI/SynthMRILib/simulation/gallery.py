@@ -16,6 +16,8 @@ from .kinds import Sample
 ORIENTATIONS = ("Axial", "Sagittal", "Coronal")
 PIXEL_MM = 0.5
 OUTLINED = {"lesions": "red", "foreign": "orange"}
+#: Labels below this are of the brain and its fluid.
+BRAIN_END = 100
 
 
 def write_gallery(sample: Sample, path: Path, *, title: str) -> None:
@@ -35,8 +37,9 @@ def write_gallery(sample: Sample, path: Path, *, title: str) -> None:
     figure.subplots_adjust(left=0.02, right=0.98, bottom=0.3 / height, top=1 - 1.1 / height, wspace=0.05, hspace=0.15)
     rows = figure.subplots(len(sample.volumes), columns, squeeze=False)
     for number, (row, (name, volume)) in enumerate(zip(rows, sample.volumes.items())):
+        top = brightest(sample, volume)
         for axes, orientation in zip(row, ORIENTATIONS):
-            _draw(axes, sample, name, volume, orientation, *views[orientation])
+            _draw(axes, sample, name, volume, orientation, *views[orientation], top)
         if curve is not None and number == 0:
             _draw_motion(row[-1], curve)
         elif curve is not None:
@@ -45,10 +48,22 @@ def write_gallery(sample: Sample, path: Path, *, title: str) -> None:
     figure.savefig(path, dpi=80, facecolor="black")
 
 
-def _draw(axes: Any, sample: Sample, name: str, volume: Volume, orientation: str, center, size) -> None:
+def brightest(sample: Sample, volume: Volume) -> float:
+    """Intensity to show as white: that of the brain, which fat and fluid outside of it may exceed many times."""
+    inside = volume.voxels > 0
+    labels = sample.masks["labels"]
+    step = tuple(slice(None, None, max(1, n // 48)) for n in volume.shape)
+    indices = np.moveaxis(np.indices(volume.shape), 0, -1)[step]
+    places = labels.grid.ras_to_index(volume.grid.index_to_ras(indices[..., ::-1]))[..., ::-1]
+    there = np.rint(places).astype(int).clip(0, np.array(labels.shape) - 1)
+    found = labels.voxels[tuple(np.moveaxis(there, -1, 0))]
+    brain = volume.voxels[step][(found > 0) & (found < BRAIN_END) & inside[step]]
+    values = brain if brain.size else volume.voxels[inside]
+    return float(np.percentile(values, 99.5)) if values.size else 1.0
+
+
+def _draw(axes: Any, sample: Sample, name: str, volume: Volume, orientation: str, center, size, top: float) -> None:
     picture = slice_through(volume, orientation, center, size, pixel=PIXEL_MM)
-    bright = volume.voxels[volume.voxels > 0]
-    top = float(np.percentile(bright, 99.5)) if bright.size else 1.0
     axes.imshow(picture, cmap="gray", vmin=0, vmax=top, interpolation="nearest")
     for mask, color in OUTLINED.items():
         if mask in sample.masks and name == next(iter(sample.volumes)):
@@ -79,7 +94,7 @@ def point_of_interest(sample: Sample) -> tuple[float, float, float]:
             chosen = mask.voxels == np.bincount(numbers).argmax() if name == "lesions" else mask.voxels > 0
             return _middle(mask, chosen)
     labels = sample.masks["labels"]
-    brain = (labels.voxels > 0) & (labels.voxels < 100)
+    brain = (labels.voxels > 0) & (labels.voxels < BRAIN_END)
     return _middle(labels, brain if brain.any() else np.ones(labels.shape, dtype=bool))
 
 

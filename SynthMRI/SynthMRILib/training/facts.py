@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterable
+from dataclasses import asdict, fields, is_dataclass
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +32,7 @@ def training_facts(config: dict[str, Any], training: Any, *, steps: int, seconds
     """Length of the run, settings, subjects, and the ranges from which samples were drawn.
 
     Args:
-        training: the training of a task; its `ranges`, if it has any, are told instead of the configuration's patches.
+        training: the training of a task.
     """
     settings = {k: v for k, v in config.get("training", {}).items() if not k.endswith("cache")}
     subjects = {name: named({entry.subject for entry in cache.entries}) for name, cache in caches_of(config).items()}
@@ -41,8 +42,17 @@ def training_facts(config: dict[str, Any], training: Any, *, steps: int, seconds
         "settings": settings,
         "loop": config.get("loop", {}),
         "subjects": subjects,
-        "simulation": getattr(training, "ranges", config.get("patches", {})),
+        "simulation": ranges_of(training),
     }
+
+
+def ranges_of(training: Any) -> dict[str, Any]:
+    """From which ranges samples are drawn: what a training says itself, or the parts of its `config` that do."""
+    if hasattr(training, "ranges"):
+        return training.ranges
+    settings = getattr(training, "config", None)
+    parts = {f.name: getattr(settings, f.name) for f in fields(settings)} if is_dataclass(settings) else {}
+    return {name: asdict(part) for name, part in parts.items() if is_dataclass(part)}
 
 
 def named(subjects: Iterable[str]) -> list[str]:

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from ..networks.unet import ResidualUNet
+from .attribution import CROSS_SECTIONAL
 from .configuration import from_mapping
 from .dir_packing import INPUTS, HeadCache
 from .dir_samples import SUBSETS, DirSampler, Sample, SampleConfig
@@ -62,6 +63,7 @@ class SyntheticDirTraining:
 
     network_name = "ResidualUNet"
     inputs = INPUTS
+    data_statements = (f"Outlines of simulated lesions: {CROSS_SECTIONAL}",)
 
     def __init__(self, config: SyntheticDirConfig) -> None:
         self.config = config
