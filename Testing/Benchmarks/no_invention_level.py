@@ -45,7 +45,8 @@ def main() -> int:
         **{name: max(m[name] for m in measured) for name in ("rms_percent", "peak_percent")},
         "volumes": measured,
         "edge": arguments.edge,
-        "command": f"python Testing/Benchmarks/{Path(__file__).name} {bundle.name} --cache {arguments.cache.name}",
+        "command": f"python Testing/Benchmarks/{Path(__file__).name} {bundle.name} --cache {arguments.cache.name} "
+        f"--edge {arguments.edge}" + (" --real-only" if arguments.real_only else ""),
         "commit": current_commit(CHECKOUT),
     }
     path = bundle.folder / METADATA
