@@ -17,6 +17,7 @@ from .configuration import from_mapping
 from .losses import foreground_weight, gaussian_likelihood
 from .noisy_patches import NoiseConfig, NoisyPatchConfig, NoisyPatchSampler
 from .patches import PatchConfig
+from .pictures import SHOWN, Slice
 
 
 @dataclass(frozen=True)
@@ -98,6 +99,13 @@ class DenoisingTraining:
 
     def validate(self, network: nn.Module) -> dict[str, float]:
         return self.held_out.gains(network)
+
+    def samples(self, network: nn.Module) -> list[Slice]:
+        """Slices of a few held-out blocks."""
+        blocks = self.held_out.blocks[:: max(1, len(self.held_out.blocks) // SHOWN)][:SHOWN]
+        return [
+            Slice.middle(name, noisy, denoised(network, noisy, level), clean) for name, level, clean, noisy in blocks
+        ]
 
 
 class NoisyBlocks:

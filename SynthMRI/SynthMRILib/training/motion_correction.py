@@ -17,6 +17,7 @@ from .cache import Cache
 from .configuration import from_mapping
 from .losses import charbonnier, foreground_weight, gaussian_likelihood
 from .motion_patches import MotionPatchConfig, MotionPatchSampler
+from .pictures import SHOWN, Slice
 
 BORDER = 8
 """Voxels at the border of a patch that do not count: the network sees little of their surroundings."""
@@ -95,6 +96,14 @@ class MotionCorrectionTraining:
 
     def validate(self, network: nn.Module) -> dict[str, float]:
         return self.held_out.gains(network)
+
+    def samples(self, network: nn.Module) -> list[Slice]:
+        """Slices of a few held-out pairs."""
+        rows = []
+        for extra, moved, still in self.held_out.pairs[:SHOWN]:
+            corrected = corrected_block(network, moved, extra["severity_mm"])
+            rows.append(Slice.middle(f"{extra['sequence']} {extra['severity_mm']:.1f} mm", moved, corrected, still))
+        return rows
 
 
 def gradient_distance(prediction: Tensor, target: Tensor, weight: Tensor) -> Tensor:

@@ -17,6 +17,8 @@ from typing import Any
 import numpy as np
 
 GAP = 4
+#: Rows that a picture has when there are many blocks to choose from.
+SHOWN = 4
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
 
@@ -33,6 +35,11 @@ class Slice:
     input: np.ndarray
     output: np.ndarray
     target: np.ndarray
+
+    @classmethod
+    def middle(cls, name: str, *volumes: np.ndarray) -> Slice:
+        """The middle plane of input, output and target, each (k, j, i)."""
+        return cls(name, *(volume[volume.shape[0] // 2] for volume in volumes))
 
 
 def sheet(rows: Sequence[Slice]) -> np.ndarray:

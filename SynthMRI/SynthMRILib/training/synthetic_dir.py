@@ -21,6 +21,7 @@ from .configuration import from_mapping
 from .dir_packing import INPUTS, HeadCache
 from .dir_samples import SUBSETS, DirSampler, Sample, SampleConfig
 from .losses import charbonnier, gaussian_likelihood, lesion_l1, ssim_loss
+from .pictures import Slice
 
 #: Weight of voxels outside of the brain, where inputs and target are zero.
 OUTSIDE_WEIGHT = 0.02
@@ -110,6 +111,14 @@ class SyntheticDirTraining:
             for name, value in errors(network, samples).items()
         }
 
+    def samples(self, network: nn.Module) -> list[Slice]:
+        """Slices of the first held-out block: the first input of each subset, the DIR made from it, the true one."""
+        rows = []
+        for subset, (sample, *_) in self.held_out.items():
+            shown = sample.channels[INPUTS.index(subset[0])]
+            rows.append(Slice.middle("_".join(subset), shown, dir_of(network, sample)[0], sample.target[0]))
+        return rows
+
 
 def brain_weight(brain: Tensor) -> Tensor:
     """1 in the brain and little outside, scaled to a mean of one in each sample."""
@@ -128,15 +137,19 @@ def held_out_samples(config: SyntheticDirConfig) -> dict[tuple[str, ...], list[S
 @torch.inference_mode()
 def errors(network: nn.Module, samples: list[Sample]) -> dict[str, float]:
     """Root mean square error in the brain, and mean signed error in lesions, in units of nominal cortex."""
-    device = next(network.parameters()).device
     squares, signed = [], []
     for sample in samples:
-        block = torch.from_numpy(sample.channels)[None].to(device)
-        mean = network(block.contiguous(memory_format=torch.channels_last_3d))[0][0].float().cpu().numpy()
-        difference = mean - sample.target
+        difference = dir_of(network, sample) - sample.target
         squares.append(difference[sample.brain > 0] ** 2)
         signed.append(difference[sample.lesion > 0])
     return {
         "rms": float(np.sqrt(np.concatenate(squares).mean())),
         "lesion_bias": float(np.concatenate(signed).mean()),
     }
+
+
+@torch.inference_mode()
+def dir_of(network: nn.Module, sample: Sample) -> np.ndarray:
+    """The network's mean (1, k, j, i) for a sample."""
+    block = torch.from_numpy(sample.channels)[None].to(next(network.parameters()).device)
+    return network(block.contiguous(memory_format=torch.channels_last_3d))[0][0].float().cpu().numpy()
