@@ -106,15 +106,13 @@ def center_of_case() -> list[float]:
 
 def view_with_marks(name: str, size: tuple[int, int], marks: list[dict[str, Any]]) -> QImage:
     """A slice view with a ring around each mark that lies in its plane."""
-    import make_screenshots
     import slicer
 
-    make_screenshots.VIEW_SIZE = size
     node = slicer.app.layoutManager().sliceWidget(name).mrmlSliceNode()
     offset = node.GetSliceOffset()
-    picture = view_picture(name, "Case")
+    picture = view_picture(name, "Case", size=size)
     node.SetSliceOffset(offset)
-    picture = view_picture(name, "Case")
+    picture = view_picture(name, "Case", size=size)
     to_xy = np.linalg.inv(slicer.util.arrayFromVTKMatrix(node.GetXYToRAS()))
     painter = QPainter(picture)
     painter.setPen(QPen(QColor("#f5a623"), 2))

@@ -1,53 +1,45 @@
 #!/usr/bin/env python
-"""Draw Resources/Screenshots: a panel beside the slices it shows, without Slicer.
+"""Draw Resources/Screenshots without Slicer: `make_screenshots.py [NAME...]` draws all, or those named.
 
-The panel is the real one, run by the stand-in for Slicer's desktop; the slices come from Slicer's own slice logic. The
-volume is a coarse, noisy scan simulated from the ICBM 2009a template. With a model installed the network is shown,
-otherwise B-spline interpolation.
+The panels are the real ones, run by the stand-in for Slicer's desktop; the slices come from Slicer's own slice logic.
+The volume is a coarse, noisy scan simulated from the ICBM 2009a template. With a model installed the network is shown,
+otherwise B-spline interpolation. Captions must say that the pictures were rendered outside the desktop application.
 """
 
 from __future__ import annotations
 
+import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from PySide6.QtCore import Qt
-from PySide6.QtGui import QImage, QPainter
-
 ROOT = Path(__file__).resolve().parents[1]
 SCREENSHOTS = ROOT / "Resources" / "Screenshots"
-VIEW_SIZE = (420, 520)
-PANEL_WIDTH = 400
-SECONDS = 1800
+SECONDS = 3000
 sys.path[:0] = [str(ROOT / "SynthMRI"), str(ROOT / "Testing")]
+
+from screenshot_pictures import VIEW_SIZE, panel_picture, side_by_side, stacked, view_picture  # noqa: E402
+
+PANEL_HEIGHT = 2 * VIEW_SIZE[1] + 4
 
 
 def main() -> None:
     from SlicerDesktop.desktop import install
 
     desktop = install()
-    picture = super_resolution_screenshot(desktop)
-    if not picture.save(str(SCREENSHOTS / "SuperResolution.png")):
-        raise OSError(f"Could not write into {SCREENSHOTS}.")
+    os.environ["PATH"] = f"{desktop.home.programs}{os.pathsep}{os.environ['PATH']}"
+    for name in sys.argv[1:] or list(PICTURES):
+        desktop.reset()
+        picture = PICTURES[name](desktop)
+        if not picture.save(str(SCREENSHOTS / f"{name}.png")):
+            raise OSError(f"Could not write into {SCREENSHOTS}.")
     desktop.reset()
 
 
-def super_resolution_screenshot(desktop: Any) -> QImage:
-    """The SynthMRI panel after a run, beside its linked views."""
-    desktop.load_module(ROOT / "SynthMRI" / "SynthMRI.py")
-    scan_node("T1w")
-    panel = desktop.open_module("SynthMRI")
-    if not panel.ui.applyButton.enabled:
-        panel.ui.methodComboBox.setCurrentIndex(panel.ui.methodComboBox.findText("B-spline interpolation"))
-    panel.ui.applyButton.click()
-    if not desktop.wait_until(lambda: not panel.logic.running, timeout=SECONDS):
-        raise TimeoutError(panel.ui.statusLabel.text)
-    from SynthMRIModuleLib.comparison import AFTER_VIEW, BEFORE_VIEW
-
-    views = [view_picture(name, name.removeprefix("SynthMRI")) for name in (BEFORE_VIEW, AFTER_VIEW)]
-    return side_by_side([panel_picture(desktop, panel), *views])
+def open_module(desktop: Any, name: str) -> Any:
+    desktop.load_module(ROOT / name / f"{name}.py")
+    return desktop.open_module(name)
 
 
 def scan_node(name: str) -> Any:
@@ -62,48 +54,125 @@ def scan_node(name: str) -> Any:
     return node
 
 
-def panel_picture(desktop: Any, panel: Any) -> QImage:
-    panel.parent.setFixedSize(PANEL_WIDTH, VIEW_SIZE[1])
-    return QImage(str(desktop.grab(panel.parent, desktop.home.temporary / "panel.png")))
+def select(combo_box: Any, text: str) -> None:
+    combo_box.setCurrentIndex(combo_box.findText(text))
 
 
-def view_picture(view: str, label: str) -> QImage:
-    """What a slice view shows, with its mark."""
-    import slicer
-    import vtk
-    from vtk.util.numpy_support import vtk_to_numpy
+def run(desktop: Any, panel: Any) -> None:
+    panel.ui.applyButton.click()
+    if not desktop.wait_until(lambda: not panel.logic.running, timeout=SECONDS):
+        raise TimeoutError(panel.ui.statusLabel.text)
+    desktop.process_events(100)
 
-    widget = slicer.app.layoutManager().sliceWidget(view)
-    widget.mrmlSliceNode().SetDimensions(*VIEW_SIZE, 1)
-    widget.fitSliceToBackground()
-    producer = widget.sliceLogic().GetImageDataConnection().GetProducer()
-    producer.Update()
-    image = producer.GetOutputDataObject(0)
-    width, height, _ = image.GetDimensions()
-    pixels = vtk_to_numpy(image.GetPointData().GetScalars()).reshape(height, width, -1)[::-1, :, :3]
-    colors = np.ascontiguousarray(pixels.astype(np.uint8))
-    picture = QImage(colors.data, width, height, 3 * width, QImage.Format.Format_RGB888).copy()
-    mark = widget.sliceView().cornerAnnotation().GetText(vtk.vtkCornerAnnotation.UpperEdge) or ""
-    painter = QPainter(picture)
-    painter.setPen(Qt.GlobalColor.white)
-    inside = picture.rect().adjusted(12, 12, -12, -12)
-    painter.drawText(inside, Qt.AlignmentFlag.AlignTop | Qt.AlignmentFlag.AlignHCenter, mark)
-    painter.drawText(inside, Qt.AlignmentFlag.AlignBottom | Qt.AlignmentFlag.AlignLeft, label)
-    painter.end()
+
+def compared(desktop: Any) -> Any:
+    """The SynthMRI panel after a run."""
+    scan_node("T1w")
+    panel = open_module(desktop, "SynthMRI")
+    if not panel.ui.applyButton.enabled:
+        select(panel.ui.methodComboBox, "B-spline interpolation")
+    run(desktop, panel)
+    return panel
+
+
+def super_resolution(desktop: Any) -> Any:
+    """Before and after in linked views, with their difference below."""
+    panel = compared(desktop)
+    panel.ui.differenceCheckBox.click()
+    desktop.process_events(50)
+    views = {"SynthMRIBefore": "Before", "SynthMRIAfter": "After", "SynthMRIDifference": "Difference"}
+    pictures = [view_picture(name, label) for name, label in views.items()]
+    return side_by_side(
+        [panel_picture(desktop, panel, height=PANEL_HEIGHT), stacked([side_by_side(pictures[:2]), pictures[2]])]
+    )
+
+
+def running(desktop: Any) -> Any:
+    """A run in progress: Apply has become Cancel."""
+    scan_node("T1w")
+    panel = open_module(desktop, "SynthMRI")
+    if not panel.ui.applyButton.enabled:
+        select(panel.ui.methodComboBox, "B-spline interpolation")
+    panel.ui.applyButton.click()
+    desktop.wait_until(lambda: panel.ui.progressBar.value > 0 or not panel.logic.running, timeout=SECONDS)
+    picture = panel_picture(desktop, panel, height=700)
+    panel.ui.applyButton.click()
+    desktop.wait_until(lambda: not panel.logic.running, timeout=SECONDS)
     return picture
 
 
-def side_by_side(pictures: list[QImage], *, gap: int = 4) -> QImage:
-    width = sum(picture.width() + gap for picture in pictures) - gap
-    whole = QImage(width, max(picture.height() for picture in pictures), QImage.Format.Format_RGB888)
-    whole.fill(Qt.GlobalColor.black)
-    painter = QPainter(whole)
-    left = 0
-    for picture in pictures:
-        painter.drawImage(left, 0, picture)
-        left += picture.width() + gap
-    painter.end()
-    return whole
+def states(desktop: Any) -> Any:
+    """The tabs, with what is said before Apply, and the folded sections opened."""
+    from SynthMRIModuleLib.task_forms import available_tasks
+
+    scan_node("FLAIR")
+    scan_node("T1w")
+    panel = open_module(desktop, "SynthMRI")
+    pictures = []
+    for task in available_tasks():
+        panel.logic.getParameterNode().task = task
+        panel.logic.chooseInputs(panel.logic.getParameterNode())
+        desktop.process_events(50)
+        pictures.append(panel_picture(desktop, panel, height=760))
+    for section in ("modelCollapsibleButton", "compareCollapsibleButton"):
+        getattr(panel.ui, section).collapsed = True
+    for section in ("advancedCollapsibleButton", "exportCollapsibleButton", "modelsCollapsibleButton"):
+        getattr(panel.ui, section).collapsed = False
+    pictures.append(panel_picture(desktop, panel, height=760))
+    return side_by_side(pictures)
+
+
+def without_input(desktop: Any) -> Any:
+    """An empty scene: why Apply is off."""
+    panel = open_module(desktop, "SynthMRI")
+    return panel_picture(desktop, panel, height=700)
+
+
+def uncertainty(desktop: Any) -> Any:
+    """The map of total uncertainty over the synthetic volume, and its outlines."""
+    import slicer
+
+    crop(scan_node("T1w"))
+    panel = open_module(desktop, "SynthMRIUncertainty")
+    panel.ui.passesSpinBox.setValue(4)
+    desktop.process_events(50)
+    run(desktop, panel)
+    desktop.wait_until(lambda: not panel.overlayPanel.busy, timeout=SECONDS)
+    panel.ui.regionsTableWidget.setCurrentCell(0, 0)
+    crosshair = slicer.mrmlScene.GetFirstNodeByClass("vtkMRMLCrosshairNode")
+    position = [0.0] * 6
+    panel.logic.getParameterNode().imageVolume.GetRASBounds(position)
+    crosshair.SetCursorPositionRAS([sum(position[2 * n : 2 * n + 2]) / 2 for n in range(3)])
+    panel.ui.aboutCollapsibleButton.collapsed = True
+    desktop.process_events(50)
+    colored = view_picture("Red", "Overlay")
+    picture = panel_picture(desktop, panel, height=1050)
+    panel.ui.contourCheckBox.click()
+    panel.ui.thresholdSliderWidget.value = 2.0
+    desktop.process_events(50)
+    return side_by_side([picture, stacked([colored, view_picture("Red", "Outlines")])])
+
+
+def crop(node: Any) -> None:
+    """Keep the middle of a volume, so that many passes take minutes and not hours."""
+    import numpy as np
+    import slicer
+
+    voxels = slicer.util.arrayFromVolume(node)
+    keep = tuple(slice(max(0, n // 2 - 40), n // 2 + 40) for n in voxels.shape)
+    origin = np.array(node.GetOrigin()) + np.array(node.GetSpacing()) * [s.start for s in keep[::-1]]
+    slicer.util.updateVolumeFromArray(node, voxels[keep].copy())
+    node.SetOrigin(*origin)
+
+
+#: Name of the picture -> what draws it.
+PICTURES: dict[str, Callable[[Any], Any]] = {
+    "SuperResolution": super_resolution,
+    "Uncertainty": uncertainty,
+    "PanelStates": states,
+    "PanelRunning": running,
+    "PanelWithoutInput": without_input,
+}
 
 
 if __name__ == "__main__":

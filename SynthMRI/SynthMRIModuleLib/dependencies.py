@@ -7,6 +7,7 @@ are listed in `Resources/requirements.txt`. Nothing here imports torch: only the
 from __future__ import annotations
 
 import shutil
+import subprocess
 import sys
 from importlib import metadata
 from pathlib import Path
@@ -27,6 +28,8 @@ def ensure_dependencies(requirements_file: Path = REQUIREMENTS_FILE) -> bool:
     """
     needs_torch = not is_installed(f"torch{TORCH_VERSIONS}")
     missing = missing_requirements(requirements_file)
+    if needs_torch or missing:
+        _refuse_a_second_installation()
     if needs_torch:
         _install_torch()
     if missing:
@@ -73,6 +76,14 @@ def python_executable() -> str:
     raise ResourceError(_("PythonSlicer was not found beside Slicer. Install Slicer again."))
 
 
+def _refuse_a_second_installation() -> None:
+    """Two installations at a time would damage Slicer's Python."""
+    from SynthMRILib.errors import ResourceError
+
+    if _has_slicer_packaging() and slicer.packaging.isPipInstallInProgress():
+        raise ResourceError(_("Packages are being installed already. Wait until that is done, then press Apply again."))
+
+
 def _install_torch() -> None:
     from SynthMRILib.errors import ResourceError
 
@@ -109,6 +120,8 @@ def _install_packages(requirements: list[str]) -> None:
             slicer.util.pip_install(requirements)
     except RuntimeError:
         raise ResourceError(declined_text()) from None
+    except subprocess.CalledProcessError as error:
+        raise ResourceError(failed_text()) from error
     except Exception as error:
         raise ResourceError(_("Packages could not be installed: {reason}").format(reason=error)) from error
     if any(not is_installed(requirement) for requirement in requirements):
@@ -133,7 +146,15 @@ def declined_text() -> str:
     """What a user reads who did not want the installation."""
     return _(
         "Nothing was run, because packages the network needs are not installed. "
-        "Press Apply again to install them, or choose the method 'B-spline interpolation', which needs none."
+        "Press Apply again to install them, or choose a method that needs none, such as B-spline interpolation."
+    )
+
+
+def failed_text() -> str:
+    """What a user reads whose installation failed, most often for want of a connection."""
+    return _(
+        "Nothing was run, because packages the network needs could not be installed. Check the connection and press "
+        "Apply again, or choose a method that needs none, such as B-spline interpolation."
     )
 
 

@@ -79,7 +79,7 @@ class Run:
         self._new_contrast = judged_request(task, parameters)[0] in NEW_CONTRAST_TASKS
         self._output_names = output_names
         self._callbacks = callbacks
-        self._source_lost = False
+        self._source_lost = self._told_waiting = False
         self._delivered = False
         self._job: Job = client.submit(task, volumes, bundle=bundle, parameters=parameters)
         self._job.on_progress = self._on_progress
@@ -96,6 +96,11 @@ class Run:
         measured = self._job.result.measurements if self._job.result is not None else {}
         return [finding["message"] for finding in measured.get("findings", [])]
 
+    @property
+    def waiting(self) -> bool:
+        """True while runs that were started before, here or by another module, are not done."""
+        return self._job.state == "queued"
+
     def poll(self) -> None:
         """Pass on what happened since the last call. Never waits."""
         if self._delivered:
@@ -104,6 +109,9 @@ class Run:
             self._source_lost = True
             self._job.cancel()
         self._job.poll()
+        if self.waiting and not self._told_waiting:
+            self._told_waiting = True
+            self._tell_progress(0.0, _("Waiting for another run to end"), None)
         if self._job.finished:
             self._deliver()
 
@@ -112,8 +120,11 @@ class Run:
         self._job.cancel()
 
     def _on_progress(self, event: Any) -> None:
+        self._tell_progress(event.fraction, event.message, event.seconds_left)
+
+    def _tell_progress(self, fraction: float, message: str, seconds_left: float | None) -> None:
         if self._callbacks.on_progress is not None:
-            self._callbacks.on_progress(event.fraction, event.message, event.seconds_left)
+            self._callbacks.on_progress(fraction, message, seconds_left)
 
     def _deliver(self) -> None:
         self._delivered = True

@@ -69,7 +69,7 @@ def test_a_user_who_declines_is_told_how_to_go_on_and_nothing_is_installed(slice
     from SynthMRIModuleLib.dependencies import ensure_dependencies
 
     slicer_desktop.answer(qt.QMessageBox.Cancel)
-    with pytest.raises(ResourceError, match="Press Apply again to install them, or choose the method"):
+    with pytest.raises(ResourceError, match="Press Apply again to install them, or choose a method"):
         ensure_dependencies(requirements("surely-no-such-package"))
     (asked,) = slicer_desktop.shown_dialogs
     said = asked.title + asked.text + asked.detail
@@ -126,7 +126,7 @@ def test_pytorch_comes_through_its_extension_after_a_question(without_torch, req
 def test_a_user_who_declines_pytorch_is_told_how_to_go_on(without_torch, requirements):
     from SynthMRIModuleLib.dependencies import ensure_dependencies
 
-    with pytest.raises(ResourceError, match="Press Apply again to install them, or choose the method"):
+    with pytest.raises(ResourceError, match="Press Apply again to install them, or choose a method"):
         ensure_dependencies(requirements("numpy"))
     assert len(without_torch.asked) == 1
 

@@ -15,7 +15,18 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def slicer_desktop(monkeypatch: pytest.MonkeyPatch) -> Iterator[Desktop]:
-    """A fresh Slicer desktop; fails the test for exceptions in callbacks and for answers that no dialog asked for."""
+    """A fresh Slicer desktop; fails the test for exceptions in callbacks and for answers that no dialog asked for.
+
+    Inside a real Slicer (see run_in_slicer.py) it is that Slicer.
+    """
+    if os.environ.get("SYNTHMRI_REAL_SLICER"):
+        from .real import RealDesktop
+
+        real = RealDesktop()
+        real.reset()
+        yield real
+        real.reset()
+        return
     from . import dialogs
     from .desktop import install
 

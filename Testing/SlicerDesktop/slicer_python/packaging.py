@@ -14,6 +14,7 @@ from pathlib import Path
 import slicer
 from packaging.requirements import Requirement
 
+_in_progress = False
 _Requirements = str | Requirement | Iterable[str | Requirement]
 
 
@@ -82,8 +83,17 @@ def _run_pip(
     log_callback: Callable[[str], None] | None,
     completed_callback: Callable[[int], None] | None,
 ) -> None:
+    global _in_progress
     if not blocking:
-        slicer.util.executePythonModule("pip", arguments, False, log_callback, completed_callback)
+        _in_progress = True
+
+        def completed(return_code: int) -> None:
+            global _in_progress
+            _in_progress = False
+            if completed_callback is not None:
+                completed_callback(return_code)
+
+        slicer.util.executePythonModule("pip", arguments, False, log_callback, completed)
         return
     slicer.util.executePythonModule("pip", arguments)
 
@@ -123,5 +133,5 @@ def pip_ensure(
 
 
 def isPipInstallInProgress() -> bool:
-    """Whether an installation runs in the background; it is recorded at once, so none does."""
-    return False
+    """Whether an installation runs in the background."""
+    return _in_progress
