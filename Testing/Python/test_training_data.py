@@ -125,6 +125,14 @@ def test_several_frames_are_called_so(tmp_path: Path) -> None:
     assert kinds_of(report) == {"s1": "more than three dimensions"}
 
 
+def test_a_cache_may_lie_among_the_volumes(tmp_path: Path) -> None:
+    for n in range(2):
+        write_scan(tmp_path / f"s{n}_T1.nii.gz", seed=n)
+    cache, report = packed(tmp_path, tmp_path / "train.safetensors", held_out=0.5)
+    assert len(cache) == 1
+    assert [item["kind"] for item in report["left_out"]] == ["of the part 'validate'"]
+
+
 def test_a_list_needs_its_columns_and_tells_lines(tmp_path: Path) -> None:
     write_scan(tmp_path / "a.nii", seed=1)
     write_scan(tmp_path / "b.nii", seed=2)

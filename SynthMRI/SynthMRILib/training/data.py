@@ -211,6 +211,8 @@ def readable(path: Path) -> Volume | tuple[str, str]:
         volume = read_volume(path)
     except InputError as error:
         text = str(error).replace(f"'{path.name}'", "The file")
+        if path.is_dir():  # what follows is the text of DICOM tags
+            text = text.partition(":")[0].rstrip(".") + "."
         return KINDS.get(error.code, "unreadable"), text
     for finding in check_volume(volume):
         if finding.severity == "error" or finding.code in KINDS:

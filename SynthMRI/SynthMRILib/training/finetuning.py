@@ -222,10 +222,13 @@ def configuration(task: str, bundle: Bundle, output: Path, options: FinetuneOpti
         "batch": options.batch,
         "seed": options.seed,
     }
+    finer = bundle.section.get("scale", 1) > 1
     if paired:
         training |= {"network_name": network["name"], "inputs": bundle.section.get("inputs", ["input"])}
-        patches = {"pairs": {"size": 24 if bundle.section.get("scale", 1) > 1 else 40}}
+        training |= {"validation_size": 32 if finer else 48}
+        patches = {"pairs": {"size": 24 if finer else 40}}
     else:
+        training |= {"validation_size": 64}
         patches = {"patches": {"weights": [["real", 1.0]]}}
     return {
         "start": str(bundle.folder.resolve()),

@@ -72,7 +72,7 @@ def pack_own(source: Path, output: Path, options: PackingOptions, *, report: Cal
     Raises:
         InputError: nothing of that part can be used, or the split does not allow it.
     """
-    found = find_files(source, output=output.parent, columns=LABEL_COLUMNS)
+    found = find_files(source, output=output, columns=LABEL_COLUMNS)
     log = DataReport(found)
     split = split_at(
         options.split or output.parent / SPLIT_NAME,
