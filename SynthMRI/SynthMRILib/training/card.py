@@ -13,6 +13,9 @@ from .. import INTENDED_USE, __version__
 if TYPE_CHECKING:
     from .export import BundleDescription
 
+#: What gains are counted from; the input for tasks that are not named.
+BASELINES = {"super-resolution": "cubic B-spline"}
+INPUT = "the input"
 UNSTATED = "- Not stated: ask whoever trained this network before you pass it on.\n"
 
 
@@ -39,7 +42,7 @@ def card(network: nn.Module, description: BundleDescription, sha256: str) -> str
 ## How it was trained
 {table(without(description.training, "subjects", "simulation"))}
 {subjects_part(description.training.get("subjects", {}))}{simulation_part(description.training.get("simulation", {}))}
-## Validation (held-out subjects; gain in PSNR over cubic B-spline unless stated)
+## Validation (held-out subjects; gains in PSNR are over {BASELINES.get(description.task, INPUT)} unless stated)
 {table(description.validation)}{intervals_part(description.intervals)}
 ## Limits
 {lines(description.limits)}

@@ -283,9 +283,10 @@ class Log:
         self.report(line)
 
     def show(self, state: State, task: TrainingTask) -> None:
-        """Pictures of held-out volumes, of a task that has `samples`."""
-        if self.enabled and hasattr(task, "samples"):
-            self.board.pictures(state.step, task.samples(state.average.eval()))
+        """Pictures of held-out volumes, of a task that has `samples`; curves up to here are on disk after it."""
+        if self.enabled:
+            rows = task.samples(state.average.eval()) if hasattr(task, "samples") else []
+            self.board.pictures(state.step, rows)
             self.board.flush()
 
     def _append(self, line: dict[str, Any]) -> None:
