@@ -48,7 +48,7 @@ def a_bundle(tmp_path: Path) -> Bundle:
         expects={},
         training={},
         validation={},
-        section={"noise": {"accepted": 0.02, "most": 0.18}},
+        section={"noise": {"accepted_least": 0.02, "accepted_most": 0.02, "most": 0.18}},
     )
     return load_bundle(write_bundle(tmp_path / "Models" / "denoising", network, description))
 
@@ -105,9 +105,12 @@ def test_the_noise_is_shown_before_and_after_a_run(a_bundle: Bundle) -> None:
         assert 0 < facts["noise"]["removed_median_percent"] < facts["noise"]["median_percent"]
 
 
+LEVELS = {"accepted_share": 0.5, "accepted_least": 0.03, "accepted_most": 0.05}
 REMOVED = {
     "the accepted level stays at strength 1": (0.05, {"strength": 1.0}, 0.04),
     "nothing stays at strength 2": (0.05, {"strength": 2.0}, 0.05),
+    "a share between the limits": (0.08, {}, 0.069282),
+    "no more than the upper limit": (0.13, {}, 0.12),
     "half of what strength 1 removes": (0.05, {"strength": 0.5}, 0.02),
     "less than is accepted is left alone": (0.02, {"strength": 1.0}, 0.0),
     "at low field all of it and a bit more": (0.02, {"preset": "low-field"}, 0.023),
@@ -118,7 +121,7 @@ REMOVED = {
 def test_variances_subtract(case: str) -> None:
     sigma, values, expected = REMOVED[case]
     parameters = DenoisingParameters.from_dict(values)
-    assert level_to_remove(np.array([sigma], np.float32), 0.03, parameters) == pytest.approx([expected], rel=1e-4)
+    assert level_to_remove(np.array([sigma], np.float32), LEVELS, parameters) == pytest.approx([expected], rel=1e-4)
 
 
 BAD = {
@@ -201,7 +204,7 @@ def a_config(cache: Path, steps: int) -> dict:
             "validation_levels": [0.06],
             "validation_size": 24,
         },
-        "bundle": {"section": {"noise": {"accepted": 0.02}}},
+        "bundle": {"section": {"noise": {"most": 0.1}}},
     }
 
 
@@ -212,7 +215,7 @@ def test_training_takes_away_noise_and_leaves_a_bundle_that_runs(a_cache: Path, 
     gains = [line["gain_db_real_t1w_6_percent"] for line in lines if line["event"] == "validation"]
     assert gains[-1] > 0.5
     bundle = load_bundle(output / "bundle")
-    assert bundle.section["noise"] == {"accepted": 0.02}
+    assert bundle.section["noise"] == {"most": 0.1}
     assert not np.array_equal(run(a_volume(0.08), bundle).voxels, a_volume(0.08).voxels)
 
 

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
 _MODULES = {
     "super-resolution": "super_resolution",
+    "through-plane": "through_plane",
     "denoising": "denoising",
     "uncertainty": "uncertainty",
     "synthetic-dir": "synthetic_dir",

@@ -29,8 +29,9 @@ if TYPE_CHECKING:
 #: Strengths of the presets that `strength` is multiplied with, and the share that is added to the level found.
 PRESETS = {"standard": (1.0, 0.0), "low-field": (2.0, 0.15)}
 MOST_STRENGTH = 2.0
-#: Noise of acquired volumes that strength 1 leaves, in units of the reference intensity; a bundle may say otherwise.
-ACCEPTED = 0.03
+#: What strength 1 leaves as the scan's own: a share of the level found, within two limits in units of the reference
+#: intensity. Chosen on validation volumes; a bundle may say otherwise.
+ACCEPTED = {"accepted_share": 0.8, "accepted_least": 0.025, "accepted_most": 0.04}
 #: Highest level seen in training; a bundle may say otherwise.
 MOST_LEVEL = 0.18
 #: Below this share of the reference intensity a volume counts as clean.
@@ -74,7 +75,7 @@ class Denoising:
         if any(f.severity == "error" for f in findings):
             return findings
         level = quick_level(inputs["input"], parameters)
-        return [*findings, *level_findings(level, accepted_level(bundle), most_level(bundle), parameters)]
+        return [*findings, *level_findings(level, accepted_levels(bundle), most_level(bundle), parameters)]
 
     def run(
         self,
@@ -118,7 +119,7 @@ class Denoising:
         scale = IntensityScale.fit(volume.voxels)
         progress(0.0, "Estimating the noise")
         level = noise_level(volume, parameters)
-        told = level_to_remove(level.sigma / np.float32(scale.unit), accepted_level(bundle), parameters)
+        told = level_to_remove(level.sigma / np.float32(scale.unit), accepted_levels(bundle), parameters)
         progress(1.0, "Estimating the noise")
         noise = {**level.as_dict(), "removed_median_percent": removed_percent(told, level)}
         voxels = np.stack([scale.apply(volume.voxels), np.float32(LEVEL_UNIT) * told])
@@ -154,7 +155,7 @@ def quick_level(volume: Volume, parameters: DenoisingParameters) -> NoiseLevel:
     return estimate_noise(middle, spacing=volume.spacing, unit=reference_intensity(volume.voxels))
 
 
-def level_to_remove(sigma: np.ndarray, accepted: float, parameters: DenoisingParameters) -> np.ndarray:
+def level_to_remove(sigma: np.ndarray, accepted: dict[str, float], parameters: DenoisingParameters) -> np.ndarray:
     """How much noise the network is told to take away.
 
     Variances subtract: what is taken away and what stays are independent. Strengths between 1 and 2 let less and less
@@ -162,13 +163,14 @@ def level_to_remove(sigma: np.ndarray, accepted: float, parameters: DenoisingPar
 
     Args:
         sigma: level found, in network units.
-        accepted: level that strength 1 leaves, in network units.
+        accepted: what strength 1 leaves, see `ACCEPTED`.
     """
     factor, added = PRESETS[parameters.preset]
     strength = min(parameters.strength * factor, MOST_STRENGTH)
-    stays = accepted * min(1.0, MOST_STRENGTH - strength)
+    share, least, most = (np.float32(accepted[name]) for name in ACCEPTED)
     found = sigma * np.float32(1 + added)
-    removed = np.sqrt(np.maximum(found**2 - np.float32(stays) ** 2, 0)) * np.float32(min(strength, 1.0))
+    stays = np.clip(share * found, least, most) * np.float32(min(1.0, MOST_STRENGTH - strength))
+    removed = np.sqrt(np.maximum(found**2 - stays**2, 0)) * np.float32(min(strength, 1.0))
     return np.where(removed < CLEAN, np.float32(0), removed).astype(np.float32)
 
 
@@ -177,9 +179,10 @@ def removed_percent(told: np.ndarray, level: NoiseLevel) -> float:
     return round(100 * float(np.median(inside)), 2) if inside.size else 0.0
 
 
-def accepted_level(bundle: Bundle | None) -> float:
-    """Noise that strength 1 leaves, in network units."""
-    return _noise_facts(bundle).get("accepted", ACCEPTED)
+def accepted_levels(bundle: Bundle | None) -> dict[str, float]:
+    """What strength 1 leaves, see `ACCEPTED`."""
+    facts = _noise_facts(bundle)
+    return {name: facts.get(name, usual) for name, usual in ACCEPTED.items()}
 
 
 def most_level(bundle: Bundle | None) -> float:
@@ -207,7 +210,9 @@ def check_parameters(parameters: DenoisingParameters) -> Sequence[Finding]:
     return []
 
 
-def level_findings(level: NoiseLevel, accepted: float, most: float, parameters: DenoisingParameters) -> list[Finding]:
+def level_findings(
+    level: NoiseLevel, accepted: dict[str, float], most: float, parameters: DenoisingParameters
+) -> list[Finding]:
     """How much noise there is, in words, and whether it is too little or too much."""
     shown = f"{100 * level.median:.1f} %"
     if round(100 * level.lowest, 1) < round(100 * level.highest, 1):

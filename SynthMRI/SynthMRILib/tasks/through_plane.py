@@ -1,0 +1,244 @@
+"""Through-plane super-resolution: thick slices to a grid of any spacing, with what is known of the slice profile.
+
+The volume is first brought to the new grid by cubic B-splines (`through_plane/resampling.py`); a network then sharpens
+along the thick axis. Without a network the interpolation is the result, and a finding says so.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+import numpy as np
+
+from ..bundles import Bundle, best_bundle
+from ..errors import BundleError, InputError
+from ..findings import Finding, raise_on_error
+from ..input_checks import check_volume
+from ..intensity import IntensityScale
+from ..progress import Progress
+from ..provenance import make_provenance
+from ..through_plane import resampling
+from ..through_plane.conditions import channels, conditions
+from ..volume import Grid, Volume
+from .base import InputRole, NetworkInput, Parameters, TaskResult
+from .super_resolution import METHODS, check_bundle, forward_mean
+
+#: Slices that are less than this many voxels of the result apart hold next to nothing to restore.
+LEAST_RATIO = 1.5
+#: Slice distances, in voxels of the result, that the network was trained for.
+TRAINED_RATIO = 6.0
+#: Smallest automatic spacing [mm].
+FINEST = 0.5
+
+
+@dataclass(frozen=True)
+class ThroughPlaneParameters(Parameters):
+    """Parameters of through-plane super-resolution.
+
+    Args:
+        spacing: of the result along (i, j, k) [mm]; empty for isotropic voxels of the smallest spacing of the input.
+        gap: between slices [mm]: slices are as much thinner than their distance.
+        method: "network", or "bspline" for the interpolation alone, which needs no bundle.
+        residual: also give "residual", what the result would change in the voxels of the input.
+    """
+
+    spacing: list[float] = field(default_factory=list)
+    gap: float = 0.0
+    method: str = "network"
+    residual: bool = False
+
+
+class ThroughPlane:
+    """The task "through-plane"."""
+
+    name: ClassVar[str] = "through-plane"
+    title: ClassVar[str] = "Through-plane super-resolution"
+    roles: ClassVar[tuple[InputRole, ...]] = (
+        InputRole("input", "Input volume", True, "brain MR in thick slices: T1w, T2w, FLAIR or contrast-enhanced T1w"),
+    )
+    parameters_class: ClassVar[type[Parameters]] = ThroughPlaneParameters
+
+    def check(
+        self, inputs: dict[str, Volume], bundle: Bundle | None, parameters: ThroughPlaneParameters
+    ) -> list[Finding]:
+        """Findings about the input, the grid asked for and the bundle; see `tasks.base.Task`."""
+        findings = [
+            *check_parameters(parameters),
+            *check_bundle(bundle, self.name),
+            *check_volume(inputs["input"]),
+        ]
+        if any(f.severity == "error" for f in findings):
+            return findings
+        return [*findings, *check_slices(inputs["input"].grid, parameters)]
+
+    def run(
+        self,
+        inputs: dict[str, Volume],
+        bundle: Bundle | None,
+        parameters: ThroughPlaneParameters,
+        progress: Progress,
+    ) -> TaskResult:
+        """Volume "output" on the new grid. Without a bundle, and with none installed, it is interpolated."""
+        notes: list[Finding] = []
+        if parameters.method == "network" and bundle is None:
+            bundle, notes = installed_bundle()
+        raise_on_error(self.check(inputs, bundle, parameters))
+        if parameters.method == "bspline" or bundle is None:
+            return interpolate(inputs, parameters, notes, progress)
+        return enhance(inputs, bundle, parameters, progress)
+
+    def prepare(
+        self,
+        inputs: dict[str, Volume],
+        bundle: Bundle,  # noqa: ARG002
+        parameters: ThroughPlaneParameters,
+        progress: Progress,
+    ) -> NetworkInput:
+        """The interpolated volume with its thick axis first, and facts of its slices; see `tasks.base.NetworkTask`."""
+        volume = inputs["input"]
+        progress(0.0, "Interpolating")
+        target = target_grid(volume.grid, parameters)
+        fine = resampling.resampled(volume, target)
+        scale = IntensityScale.fit(volume.voxels)
+        axis = resampling.thick_axis(volume.grid, target)
+        distance = volume.spacing[2 - axis] / target.spacing[2 - axis]
+        thickness = distance - parameters.gap / target.spacing[2 - axis]
+        positions = resampling.positions_along(volume.grid, target, axis)
+        planes = resampling.distance_to_slices(np.clip(positions, 0, volume.shape[axis] - 1))
+        seen = channels(np.moveaxis(scale.apply(fine.voxels), axis, 0), planes)
+        facts = {"intensity": scale.as_dict(), "slices": {"axis": "kji"[axis], "distance_voxels": round(distance, 3)}}
+        return NetworkInput(seen, fine, scale.unit, conditions=conditions(distance, thickness), images=1, facts=facts)
+
+    def finish(
+        self,
+        prepared: NetworkInput,
+        voxels: np.ndarray,
+        parameters: ThroughPlaneParameters,  # noqa: ARG002
+        *,
+        spread: bool = False,
+    ) -> Volume:
+        """The volume with its axes in their own order, in the units of the input; see `tasks.base.NetworkTask`."""
+        axis = "kji".index(prepared.facts["slices"]["axis"])
+        return prepared.as_volume(np.ascontiguousarray(np.moveaxis(voxels, 0, axis)), spread=spread)
+
+
+def target_grid(grid: Grid, parameters: ThroughPlaneParameters) -> Grid:
+    """The grid that was asked for. Raises InputError when it cannot be."""
+    spacing = parameters.spacing or [max(min(grid.spacing), FINEST)] * 3
+    return resampling.grid_of_spacing(grid, tuple(float(s) for s in spacing))
+
+
+def installed_bundle() -> tuple[Bundle | None, list[Finding]]:
+    """The best installed bundle, or none and the finding that says so."""
+    try:
+        return best_bundle(ThroughPlane.name), []
+    except BundleError:
+        text = "No network for thick slices is installed: the result is a cubic B-spline interpolation and no sharper."
+        return None, [Finding("warning", "interpolated", text)]
+
+
+def check_parameters(parameters: ThroughPlaneParameters) -> list[Finding]:
+    if parameters.method not in METHODS:
+        text = f"Unknown method '{parameters.method}'. Choose one of: {', '.join(METHODS)}."
+        return [Finding("error", "method", text)]
+    if parameters.spacing and (len(parameters.spacing) != 3 or not all(0.1 <= s <= 10 for s in parameters.spacing)):
+        text = f"The spacing must be three lengths between 0.1 and 10 mm, not {list(parameters.spacing)}."
+        return [Finding("error", "spacing", text)]
+    if parameters.gap < 0:
+        return [Finding("error", "gap", f"The gap between slices must not be negative, as {parameters.gap:g} mm is.")]
+    if parameters.tile < 0:
+        return [Finding("error", "tile", "The tile size must be positive, or 0 to choose it automatically.")]
+    return []
+
+
+def check_slices(grid: Grid, parameters: ThroughPlaneParameters) -> list[Finding]:
+    """Whether the grid asked for is one to sharpen for."""
+    try:
+        target = target_grid(grid, parameters)
+    except InputError as error:
+        return [Finding("error", "spacing", str(error))]
+    axis = resampling.thick_axis(grid, target)
+    distance = grid.spacing[2 - axis]
+    ratio = distance / target.spacing[2 - axis]
+    if parameters.gap >= distance:
+        text = f"The gap ({parameters.gap:g} mm) must be smaller than the distance of slices ({distance:.3g} mm)."
+        return [Finding("error", "gap", text)]
+    if parameters.method == "network" and ratio < LEAST_RATIO:
+        text = "At the spacing asked for no axis gets much finer: there is hardly anything for the network to restore."
+        return [Finding("info", "slices-thin", text)]
+    if parameters.method == "network" and ratio > TRAINED_RATIO:
+        text = (
+            f"The slices are {ratio:.1f} voxels of the result apart; the network was trained for up to "
+            f"{TRAINED_RATIO:g}. Ask for a larger spacing."
+        )
+        return [Finding("warning", "slices-thick", text)]
+    return []
+
+
+def interpolate(
+    inputs: dict[str, Volume], parameters: ThroughPlaneParameters, notes: list[Finding], progress: Progress
+) -> TaskResult:
+    """Cubic B-spline interpolation alone."""
+    progress(0.0, "Interpolating")
+    volume = inputs["input"]
+    output = resampling.resampled(volume, target_grid(volume.grid, parameters))
+    progress(1.0, "Done")
+    facts = {"device": "cpu", "method_used": "bspline"}
+    return checked(inputs, output, None, parameters, facts, notes)
+
+
+def enhance(
+    inputs: dict[str, Volume], bundle: Bundle, parameters: ThroughPlaneParameters, progress: Progress
+) -> TaskResult:
+    """Interpolate, run the bundle's network, compare the result with the input."""
+    from ..inference import runner
+
+    stopwatch = runner.Stopwatch()
+    prepared = TASK.prepare(inputs, bundle, parameters, progress)
+    voxels, facts, _ = runner.run_volume(
+        bundle,
+        prepared.voxels,
+        parameters,
+        forward=forward_mean,
+        outputs=1,
+        progress=progress,
+        conditions=prepared.conditions,
+    )
+    output = TASK.finish(prepared, voxels[0], parameters)
+    facts = {**prepared.facts, **facts, "method_used": "network"}
+    result = checked(inputs, output, bundle, parameters, facts, [])
+    return TaskResult(result.outputs, result.provenance, {**result.measurements, **stopwatch.facts()})
+
+
+def checked(
+    inputs: dict[str, Volume],
+    output: Volume,
+    bundle: Bundle | None,
+    parameters: ThroughPlaneParameters,
+    facts: dict[str, Any],
+    notes: list[Finding],
+) -> TaskResult:
+    """The result with its no-invention check: thick slices taken from it again should be those of the input."""
+    from ..evaluation import no_invention
+
+    source = inputs["input"]
+    axis = resampling.thick_axis(source.grid, output.grid)
+    thickness = [s - (parameters.gap if n == 2 - axis else 0.0) for n, s in enumerate(source.spacing)]
+    found = no_invention.compare(source, output, thickness=tuple(thickness))
+    levels = no_invention.levels_of(bundle.section) if bundle else None
+    findings = [*notes, *(no_invention.findings_of(found, levels) if bundle else [])]
+    told = {"consistency": found.as_dict(), "findings": [f.as_dict() for f in findings]}
+    provenance = make_provenance(
+        task=ThroughPlane.name,
+        inputs=inputs,
+        parameters=parameters.as_dict(),
+        bundle=bundle,
+        consistency=found.as_dict(),
+        **facts,
+    )
+    outputs = {"output": output, **({"residual": found.residual} if parameters.residual else {})}
+    return TaskResult(outputs, provenance, {**facts, **told})
+
+
+TASK = ThroughPlane()

@@ -1,0 +1,118 @@
+"""Super-resolution beside its peers on the same inputs in one run: interpolations, total variation, networks.
+
+    python Testing/Benchmarks/super_resolution_peers.py VOLUME... --subject NAME --split train|validate|test
+        [--bundle NAME]... [--edge VOXELS] [--weight W]
+
+The middle `--edge` voxels of each volume are averaged to half their resolution and brought back by trilinear, cubic
+B-spline and windowed sinc interpolation, by total variation (`evaluation/tv_reconstruction.py`) and by each
+bundle. Figures as in `super_resolution_quality.py`; seconds are CPU seconds of one thread. Bundles of the trained peers
+(ESRGAN-3D, DCSRN; configurations in `queue/`) are added by `--bundle` once they are trained; this run says which were.
+Writes `Documentation/figures/super_resolution_peers_<subject>.json`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+CHECKOUT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(CHECKOUT / "SynthMRI"))
+METRICS = ("psnr", "ssim", "hfen", "haarpsi")
+
+
+def main() -> int:
+    arguments = build_parser().parse_args()
+    import torch
+    from SynthMRILib import INTENDED_USE
+    from SynthMRILib.bundles import best_bundle, load_bundle
+    from SynthMRILib.evaluation.records import current_commit, write_record
+
+    torch.set_num_threads(1)
+    bundles = [load_bundle(name) for name in arguments.bundle] or [best_bundle("super-resolution")]
+    names = " ".join(path.name for path in arguments.volumes)
+    record: dict[str, Any] = {
+        "task": "super-resolution",
+        "intended_use": INTENDED_USE,
+        "commit": current_commit(CHECKOUT),
+        "command": f"python Testing/Benchmarks/{Path(__file__).name} {names} --subject {arguments.subject} "
+        f"--split {arguments.split} --edge {arguments.edge} --weight {arguments.weight}",
+        "subject": arguments.subject,
+        "split": arguments.split,
+        "bundles": {b.name: b.weights_sha256 for b in bundles},
+        "trained_peers": "ESRGAN-3D and DCSRN were not trained for this record",
+        "seconds": "CPU seconds, one thread",
+        "volumes": {},
+    }
+    for path in arguments.volumes:
+        record["volumes"][path.name.split(".")[0]] = list(measure(path, arguments, bundles))
+    target = CHECKOUT / "Documentation" / "figures" / f"super_resolution_peers_{arguments.subject}.json"
+    write_record(target, record)
+    sys.stdout.write(f"{target.name} written\n")
+    return 0
+
+
+def build_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("volumes", nargs="+", type=Path, metavar="VOLUME")
+    parser.add_argument("--subject", required=True)
+    parser.add_argument("--split", required=True, choices=["train", "validate", "test"])
+    parser.add_argument("--bundle", action="append", default=[], help="repeatable; default: the best installed one")
+    parser.add_argument("--edge", type=int, default=96, help="edge of the block in voxels")
+    parser.add_argument("--weight", type=float, default=0.003, help="of total variation")
+    return parser
+
+
+def measure(path: Path, arguments: argparse.Namespace, bundles: list[Any]) -> Iterator[dict[str, Any]]:
+    """One row a method."""
+    from SynthMRILib.evaluation import metrics
+    from SynthMRILib.evaluation.degrade import degrade
+    from SynthMRILib.volume import Grid, Volume
+    from SynthMRILib.volume_io import read_volume
+
+    source = read_volume(path).voxels
+    box = tuple(
+        slice((n - min(n, arguments.edge)) // 2, (n + min(n, arguments.edge)) // 2 // 2 * 2) for n in source.shape
+    )
+    voxels = np.maximum(source[box], 0)
+    voxels = voxels[tuple(slice(n // 2 * 2) for n in voxels.shape)]
+    sharp = Volume(voxels, Grid.from_spacing(voxels.shape, (1.0, 1.0, 1.0)))
+    mask, peak = metrics.quality_mask(voxels), metrics.data_range(source)
+    for method, run in methods(degrade(sharp, "mean"), sharp.grid, arguments.weight, bundles):
+        run_once = time.process_time()
+        estimate = run()
+        seconds = time.process_time() - run_once
+        scores = {name: metrics.METRICS[name].compute(voxels, estimate, mask=mask, peak=peak) for name in METRICS}
+        row = {"method": method, **{n: float(f"{v:.5g}") for n, v in scores.items()}, "seconds": round(seconds, 2)}
+        sys.stdout.write(f"{path.name} {row}\n")
+        sys.stdout.flush()
+        yield row
+
+
+def methods(coarse: Any, fine: Any, weight: float, bundles: list[Any]) -> Iterator[tuple[str, Any]]:
+    """Name of each method and a function that gives its voxels."""
+    from SynthMRILib.evaluation.baselines import BASELINES, upsample
+    from SynthMRILib.evaluation.tv_reconstruction import reconstruct
+    from SynthMRILib.progress import no_progress
+    from SynthMRILib.tasks import get_task
+
+    for kind in BASELINES:
+        yield kind, lambda kind=kind: upsample(coarse, 2, kind).voxels
+    yield "total-variation", lambda: reconstruct(coarse, fine, weight=weight).voxels
+    task = get_task("super-resolution")
+    for bundle in bundles:
+        yield (
+            bundle.name,
+            lambda bundle=bundle: (
+                task.run({"input": coarse}, bundle, task.parameters_class(), no_progress).outputs["output"].voxels
+            ),
+        )
+
+
+if __name__ == "__main__":
+    sys.exit(main())
