@@ -17,7 +17,8 @@ from ..evaluation.metrics import quality_mask
 from ..intensity import reference_intensity
 from ..progress import no_progress
 from ..tasks.uncertainty import TASK as UNCERTAINTY
-from ..tasks.uncertainty import UncertaintyParameters
+from ..tasks.uncertainty import UncertaintyParameters, network_task
+from .block_sampling import block_at, block_starts, inner_voxels
 from .calibration import (
     Calibration,
     area_under_roc,
@@ -28,7 +29,8 @@ from .calibration import (
 )
 from .calibration_cases import Case
 from .findings import HIGH_SHARE, SIGNAL_SHARE
-from .gate import reference_ranges
+from .gate import NOT_IMAGES, reference_ranges
+from .measures import measure
 
 VOXELS_EACH = 200_000
 #: An error above this share of the reference intensity counts as one when errors are to be told from the rest.
@@ -43,7 +45,8 @@ class Sample:
         error, total: arrays of one shape.
         lesion: which of these voxels lie in a lesion; None where none were given.
         all_totals: raw totals of voxels with signal in the result, for the reference distribution of quality.
-        provenance: of the run: gate, consistency.
+        measured: what the gate measured, by input role.
+        residual: numbers of the residual against the input; None where there are none.
     """
 
     name: str
@@ -52,7 +55,8 @@ class Sample:
     total: np.ndarray
     lesion: np.ndarray | None
     all_totals: np.ndarray
-    provenance: dict[str, Any] = field(repr=False)
+    measured: dict[str, dict[str, Any]] = field(repr=False)
+    residual: dict[str, float] | None = None
 
 
 def sample_case(bundle: Bundle, case: Case, *, samples: int, seed: int = 0) -> Sample:
@@ -77,7 +81,46 @@ def sample_case(bundle: Bundle, case: Case, *, samples: int, seed: int = 0) -> S
         total=total.ravel()[chosen] / unit,
         lesion=None if lesions is None else lesions.voxels.ravel()[chosen] > 0,
         all_totals=signal / reference_intensity(output.voxels),
-        provenance=result.provenance,
+        measured=result.provenance["gate"]["measured"],
+        residual=result.provenance["consistency"],
+    )
+
+
+def sample_blocks(bundle: Bundle, case: Case, *, samples: int, blocks: int, seed: int = 0) -> Sample:
+    """As `sample_case`, but only in blocks around random voxels with signal: a fraction of the time.
+
+    For tasks whose result lies on the grid of the first input or on a finer one over the same field of view.
+    """
+    from .sampling import dropout_maps
+
+    inputs, truth, lesions = case.read()
+    task, parameters = network_task(bundle.task), UncertaintyParameters(task=bundle.task, options=case.options)
+    prepared = task.prepare(inputs, bundle, parameters.of_task(), no_progress)
+    unit = reference_intensity(truth.voxels)
+    parts = []
+    for start in block_starts(prepared, blocks, seed=seed):
+        maps, _ = dropout_maps(
+            bundle, block_at(prepared, start), parameters, samples=samples, tolerance=0.0, progress=no_progress
+        )
+        parts.append(inner_voxels(maps, start, prepared, truth, lesions, unit=unit))
+    joined = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+    mask = np.flatnonzero(joined["counts"])
+    chosen = np.random.default_rng(seed).choice(mask, min(VOXELS_EACH, mask.size), replace=False)
+    total, result = joined["total"] * prepared.unit / unit, joined["mean"] * prepared.unit / unit
+    relative = np.linalg.norm(joined["residual"]) / max(np.linalg.norm(joined["acquired"]), 1e-12)
+    largest = 100 * np.percentile(np.abs(joined["residual"]), 99.9) * prepared.unit
+    return Sample(
+        name=case.name,
+        contrast=case.contrast,
+        error=(result - joined["truth"] / unit)[chosen],
+        total=total[chosen],
+        lesion=None if lesions is None else joined["lesion"][chosen] > 0,
+        all_totals=total[result > SIGNAL_SHARE],
+        measured={role: measure(volume) for role, volume in inputs.items() if role not in NOT_IMAGES},
+        residual={
+            "relative_residual": float(relative),
+            "largest_residual_percent": float(largest / reference_intensity(prepared.volume.voxels)),
+        },
     )
 
 
@@ -88,39 +131,41 @@ def without_calibration(bundle: Bundle) -> Bundle:
 
 
 def calibrate_bundle(
-    bundle: Bundle, cases: list[Case], *, samples: int, output: Path, report: Callable[[str], None]
+    bundle: Bundle, cases: list[Case], *, samples: int, output: Path, report: Callable[[str], None], blocks: int = 0
 ) -> Calibration:
     """Write a copy of the bundle with a calibration fitted on the cases, and return it.
 
+    With `blocks`, each case is sampled in so many blocks instead of everywhere (see `block_sampling`).
     Every case counts alike. Figures of the fit go with the multipliers, each by case: coverage, rank correlation of
     total and error, area of the sparsification error, areas under the ROC for errors and for lesions.
     """
     gathered = []
     for case in cases:
-        gathered.append(sample_case(bundle, case, samples=samples))
+        if blocks:
+            gathered.append(sample_blocks(bundle, case, samples=samples, blocks=blocks))
+        else:
+            gathered.append(sample_case(bundle, case, samples=samples))
         report(f"{case.name}: rank correlation {rank_correlation(gathered[-1].error, gathered[-1].total):.2f}")
-    calibration = calibration_from(bundle.weights_sha256, gathered, samples=samples)
+    calibration = calibration_from(bundle.weights_sha256, gathered, samples=samples, blocks=blocks)
     write_copy(bundle, calibration, output)
     return calibration
 
 
-def calibration_from(sha256: str, gathered: list[Sample], *, samples: int) -> Calibration:
+def calibration_from(sha256: str, gathered: list[Sample], *, samples: int, blocks: int = 0) -> Calibration:
     """The calibration that the samples of all cases give."""
     fewest = min(s.error.size for s in gathered)
     error = np.concatenate([s.error[:fewest] for s in gathered])
     total = np.concatenate([s.total[:fewest] for s in gathered])
     multipliers = fit_multipliers(error, total)
-    roles = gathered[0].provenance["gate"]["measured"]
+    shared = set.intersection(*(set(s.measured) for s in gathered))
     facts = {
         "samples": samples,
+        "blocks_of_each_volume": blocks or "all",
         "tolerance_percent": 100 * TOLERANCE_SHARE,
         "volumes": [_figures(s, multipliers) for s in gathered],
         "gate": {
-            role: reference_ranges(
-                [s.provenance["gate"]["measured"][role] for s in gathered], [s.contrast for s in gathered]
-            )
-            for role in roles
-            if all(role in s.provenance["gate"]["measured"] for s in gathered)
+            role: reference_ranges([s.measured[role] for s in gathered], [s.contrast for s in gathered])
+            for role in sorted(shared)
         },
         "quality": _quality_numbers(gathered, multipliers[68]),
     }
@@ -147,7 +192,7 @@ def _quality_numbers(gathered: list[Sample], factor: float) -> dict[str, list[fl
         "percentile_95_total_percent": [100 * factor * float(np.percentile(s.all_totals, 95)) for s in gathered],
         "high_uncertainty_percent": [100 * float(np.mean(factor * s.all_totals > HIGH_SHARE)) for s in gathered],
     }
-    residuals = [s.provenance["consistency"] for s in gathered]
+    residuals = [s.residual for s in gathered]
     if all(residuals):
         numbers |= {name: [r[name] for r in residuals] for name in residuals[0]}
     return {name: [float(f"{v:.4g}") for v in values] for name, values in numbers.items()}
