@@ -26,7 +26,7 @@ from SynthMRILib.cli import sentence
 from SynthMRILib.dir_synthesis import dictionary, network
 from SynthMRILib.dir_synthesis.preprocessing import prepare
 from SynthMRILib.dir_synthesis.tissue_fit import CSF, GRAY, OUTSIDE, WHITE, fit_tissues
-from SynthMRILib.errors import SynthMRIError
+from SynthMRILib.errors import InputError, SynthMRIError
 from SynthMRILib.evaluation import lesions as lesion_figures
 from SynthMRILib.evaluation import metrics, records
 from SynthMRILib.progress import no_progress
@@ -219,8 +219,13 @@ def measure(arguments: argparse.Namespace) -> dict[str, Any]:
     for head in arguments.heads:
         labels = read_volume(arguments.data / "label_maps" / f"head_{head:02d}.nii.gz").voxels.astype(np.int16)
         case, bare = (simulated_case(labels, arguments.seed + head, with_lesions=w) for w in (True, False))
+        without = None
         for subset in SUBSETS:
-            made = estimates(case, subset, bundle)
+            try:
+                made = estimates(case, subset, bundle)
+            except InputError as error:
+                rows.append({"head": head, "inputs": list(subset), "method": "refused", "reason": sentence(error)})
+                continue
             for method, (voxels, seconds) in made.items():
                 row = {"head": head, "inputs": list(subset), "method": method, **fidelity(voxels, case)}
                 row["recall_at_false_positives"] = lesion_figures.recall_at(voxels, case.reference)

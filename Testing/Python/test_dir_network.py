@@ -12,6 +12,7 @@ from dir_phantom import Phantom, simulated_phantom
 from simulation_phantoms import small_head
 from SynthMRILib.bundles import Bundle, load_bundle
 from SynthMRILib.cli import main
+from SynthMRILib.dir_synthesis.network import floored
 from SynthMRILib.dir_synthesis.scaling import PLACES, ContrastScale
 from SynthMRILib.errors import InputError
 from SynthMRILib.networks.unet import ResidualUNet
@@ -214,6 +215,12 @@ def test_thick_slices_are_computed_on_a_grid_of_1_mm_and_put_back(phantom, bundl
     assert output.grid.matches(thick)
     inner = inputs["flair"].voxels > 0
     assert np.median(output.voxels[inner]) == pytest.approx(prepared.unit, rel=1e-3)
+
+
+def test_the_floor_keeps_order_and_cuts_nothing_to_zero():
+    values = floored(np.linspace(-0.2, 2, 400, dtype=np.float32))
+    assert values.min() > 0 and (np.diff(values) > 0).all()
+    assert values[-1] == pytest.approx(2, abs=1e-4)
 
 
 def test_the_network_has_an_uncertainty_through_the_common_task(phantom, bundle):

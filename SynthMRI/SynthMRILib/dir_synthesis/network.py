@@ -32,6 +32,8 @@ WINDOW = (0.0, round(2.5 * CORTEX, 1))
 #: Voxel sizes that are computed as they are [mm]; training had 1 mm.
 SPACINGS_MM = (0.8, 1.25)
 MARGIN = 2
+#: Width of the bend by which negative outputs become small positive ones, 1 being nominal cortex.
+FLOOR = 0.02
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,9 +86,17 @@ def contrast_scale(name: str, voxels: np.ndarray, tissues: TissueFit) -> Contras
 
 def result_volume(prepared: DirInput, voxels: np.ndarray, *, spread: bool = False) -> Volume:
     """The network's output (k, j, i) as a volume on the grid of the reference [a.u.], zero outside of the brain."""
-    computed = Volume((voxels if spread else np.maximum(voxels, 0)) * np.float32(prepared.unit), prepared.volume.grid)
+    computed = Volume((voxels if spread else floored(voxels)) * np.float32(prepared.unit), prepared.volume.grid)
     placed = resampled(image_from_volume(computed), image_from_volume(prepared.target), sitk.Transform(), linear=True)
     return prepared.target.with_voxels(np.where(prepared.brain, placed, 0))
+
+
+def floored(voxels: np.ndarray) -> np.ndarray:
+    """Positive values that keep their order: s log(1 + exp(x / s)), which is x well above zero and never zero itself.
+
+    A magnitude cannot be negative; cutting at zero would throw away what tells dark voxels apart.
+    """
+    return np.float32(FLOOR) * np.logaddexp(np.float32(0), voxels / np.float32(FLOOR))
 
 
 def working_grid(grid: Grid) -> Grid:

@@ -17,6 +17,8 @@ from scipy import ndimage
 from ..volume import Grid
 
 NEW, ENLARGING, SHRINKING, RESOLVED = KINDS = ("new", "enlarging", "shrinking", "resolved")
+#: Larger z than this do not count more when the local variation is taken.
+CLIPPED_Z = 3.0
 CONNECTED = np.ones((3, 3, 3), dtype=bool)
 
 
@@ -31,6 +33,7 @@ class ChangeRule:
         least_mm3: smallest candidate.
         rim_mm: distance from the brain's border within which nothing counts.
         field_mm: Gaussian width of the smooth ratio by which intensities are matched.
+        local_mm: Gaussian width within which a higher variation of z raises the bar.
         bright: a lesion is brighter than the brain's median by this many robust deviations.
         least_step: smallest change of intensity, in units of the brain's median.
     """
@@ -41,7 +44,8 @@ class ChangeRule:
     least_mm3: float = 10.0
     rim_mm: float = 3.0
     field_mm: float = 15.0
-    bright: float = 1.5
+    local_mm: float = 8.0
+    bright: float = 1.0
     least_step: float = 0.1
 
     def as_dict(self) -> dict[str, float]:
@@ -105,6 +109,7 @@ def find_changes(
     difference = np.where(brain, after - before, 0).astype(np.float32)
     smooth = inside_blur(difference, brain, grid, sigma_mm=rule.smoothing_mm)
     z = np.where(brain, smooth / expected_deviation(before, after, smooth, brain, grid), 0).astype(np.float32)
+    z /= local_excess(z, brain, grid, sigma_mm=rule.local_mm)
     labels, candidates = find_candidates(before, after, z, brain, grid, rule)
     return Changes(before, after, difference, z, labels, candidates)
 
@@ -149,6 +154,16 @@ def expected_deviation(
         deviations.append(1.4826 * float(np.median(steps[chosen])))
     deviations = np.maximum.accumulate(np.maximum(deviations, 0.01))
     return np.interp(slope, middles, deviations).astype(np.float32)
+
+
+def local_excess(z: np.ndarray, brain: np.ndarray, grid: Grid, *, sigma_mm: float) -> np.ndarray:
+    """By how much z varies more around a voxel than in most of the brain, at least 1; float32 (k, j, i).
+
+    Where slices of both visits average other anatomy, every edge differs; one lesion does not raise it, because large
+    values count no more than CLIPPED_Z.
+    """
+    energy = inside_blur(np.minimum(np.abs(z), CLIPPED_Z) ** 2, brain, grid, sigma_mm=sigma_mm)
+    return np.sqrt(np.maximum(energy / max(float(np.median(energy[brain])), 1e-9), 1)).astype(np.float32)
 
 
 def find_candidates(
