@@ -53,6 +53,11 @@ def gradient_entropy(voxels: np.ndarray, mask: np.ndarray | None = None) -> floa
     return normalized_entropy(magnitude if mask is None else magnitude[mask])
 
 
+def edge_entropy(voxels: np.ndarray, mask: np.ndarray) -> float:
+    """Entropy of the squared gradient over the mask, 0 to 1: strong edges count more than noise and ringing in air."""
+    return normalized_entropy(sum(g**2 for g in np.gradient(voxels))[mask])
+
+
 def normalized_entropy(values: np.ndarray) -> float:
     """Entropy of values taken as shares of their sum, over its largest possible value; zeros count as values."""
     largest, values = np.log(max(values.size, 2)), values[values > 0].astype(np.float64)

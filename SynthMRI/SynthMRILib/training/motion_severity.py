@@ -27,6 +27,7 @@ class MotionSeverityConfig:
         cache: packed pairs for training; validation_cache: packed pairs of held-out volumes.
         network: arguments of `SeverityNet`.
         patches: ranges of the samples.
+        thickness: voxels of a patch along its first axis that are used: thin patches are many for the same time.
         batch: patches a step over all processes.
         variance_weight: weight of the likelihood that trains the variance output.
         validation_patches: patches of held-out pairs that validation looks at.
@@ -37,6 +38,7 @@ class MotionSeverityConfig:
     validation_cache: Path
     network: dict[str, Any] = field(default_factory=dict)
     patches: MotionPatchConfig = field(default_factory=MotionPatchConfig)
+    thickness: int = 24
     batch: int = 8
     variance_weight: float = 0.1
     validation_patches: int = 64
@@ -53,7 +55,7 @@ class MotionSeverityTraining:
         self.config = config
         self.sampler = MotionPatchSampler(Cache(config.cache), config.patches, seed=config.seed)
         held_out = MotionPatchSampler(Cache(config.validation_cache), config.patches, seed=config.seed + 1)
-        self.held_out = self._batch(held_out, range(config.validation_patches))
+        self.held_out = self._samples(held_out, range(config.validation_patches))
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> MotionSeverityTraining:
@@ -72,13 +74,14 @@ class MotionSeverityTraining:
     def batch(self, step: int, rank: int, world: int) -> tuple[Tensor, Tensor]:
         share = self.config.batch // world
         first = step * self.config.batch + rank * share
-        return self._batch(self.sampler, range(first, first + share))
+        return self._samples(self.sampler, range(first, first + share))
 
-    @staticmethod
-    def _batch(sampler: MotionPatchSampler, numbers: range) -> tuple[Tensor, Tensor]:
+    def _samples(self, sampler: MotionPatchSampler, numbers: range) -> tuple[Tensor, Tensor]:
         samples = [sampler.sample(n) for n in numbers]
         severities = [log_severity(s.severity_mm) for s in samples]
-        return torch.from_numpy(np.stack([s.moved for s in samples])[:, None]), torch.tensor(severities)
+        first = (self.config.patches.size - self.config.thickness) // 2
+        patches = np.stack([s.moved[first : first + self.config.thickness] for s in samples])[:, None]
+        return torch.from_numpy(patches), torch.tensor(severities)
 
     def loss(self, network: nn.Module, batch: tuple[Tensor, ...]) -> tuple[Tensor, dict[str, float]]:
         moved, severity = batch

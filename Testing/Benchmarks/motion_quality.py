@@ -1,0 +1,254 @@
+"""What motion correction does to test volumes: gain by simulator and severity, clean volumes, lesions, severity.
+
+    python Testing/Benchmarks/motion_quality.py CASES.safetensors DATA [--bundle NAME] [--autofocus N] [--record]
+
+CASES is what motion_cases.py made. Every case goes through the task as a user runs it; "network" is the network made to
+correct (`force`), so that what the decision holds back is measured as well. Results are registered rigidly to the
+reference before any figure is taken. Autofocus takes minutes and is measured on the first N cases of severe own motion.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import SimpleITK as sitk
+from motion_cases import volumes
+from scipy import ndimage, stats
+
+CHECKOUT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(CHECKOUT / "SynthMRI"))
+from SynthMRILib.bundles import load_bundle  # noqa: E402
+from SynthMRILib.evaluation import records  # noqa: E402
+from SynthMRILib.evaluation.metrics import psnr, quality_mask, ssim  # noqa: E402
+from SynthMRILib.motion.autofocus import autofocus  # noqa: E402
+from SynthMRILib.motion.estimate import severity_bundle  # noqa: E402
+from SynthMRILib.simulation.records import sample_generator  # noqa: E402
+from SynthMRILib.tasks import get_task  # noqa: E402
+from SynthMRILib.training import motion_pairs  # noqa: E402
+from SynthMRILib.training.cache import Cache  # noqa: E402
+from SynthMRILib.volume import Grid, Volume  # noqa: E402
+from SynthMRILib.volume_io import read_volume  # noqa: E402
+
+TASK = get_task("motion-correction")
+STILL_MM = 0.02
+LESION_MM3, LESION_SD = 27, 3.0
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("cases", type=Path)
+    parser.add_argument("data", type=Path)
+    parser.add_argument("--bundle", default="motion-correction", help="name or folder")
+    parser.add_argument("--autofocus", type=int, default=0, metavar="N")
+    parser.add_argument("--record", action="store_true", help="write the record of the figures")
+    arguments = parser.parse_args()
+    bundle = load_bundle(arguments.bundle)
+    cache = Cache(arguments.cases)
+    rows, clean, lesions, left = [], [], [], arguments.autofocus
+    for index in range(0, len(cache), 2):
+        row, corrected = measured(cache, index, bundle)
+        extra = cache.entries[index].extra
+        if left and extra["kind"] == "own" and extra["severity_mm"] > 2:
+            row, left = row | focused(cache, index), left - 1
+        rows.append(row)
+        sys.stderr.write(json.dumps(row) + "\n")
+        if row["first_of_volume"]:
+            clean.append(clean_row(cache, index, bundle))
+        if cache.entries[index].subject == "patient19" and cache.entries[index].contrast == "flair":
+            lesions.append({**case_name(cache, index), **kept_lesions(cache, index, corrected, arguments.data)})
+    record = {
+        "command": f"python Testing/Benchmarks/motion_quality.py {arguments.cases.name} DATA --record",
+        "commit": records.current_commit(CHECKOUT),
+        "bundles": {b.name: b.weights_sha256 for b in (bundle, severity_bundle())},
+        "data": "heads 16 and 17, patient19 (patient07 was used for training); parts of 88 voxels along the readout",
+        "summary": summary(rows, clean, lesions),
+        "rows": rows,
+        "clean": clean,
+        "lesions": lesions,
+    }
+    if arguments.record:
+        records.write_record(CHECKOUT / "Documentation" / "figures" / "motion_quality.json", record)
+        opened = {"task": "motion-correction", "bundles": record["bundles"], "rows": []}
+        records.append_opening(
+            CHECKOUT / records.TABLE, subject="patient19/FLAIR+T1", commit=record["commit"], record=opened
+        )
+    sys.stdout.write(json.dumps(record["summary"], indent=2) + "\n")
+    return 0
+
+
+def case_name(cache: Cache, index: int) -> dict[str, Any]:
+    entry = cache.entries[index]
+    return {
+        "subject": entry.subject,
+        "contrast": entry.contrast,
+        "motion": entry.extra["kind"],
+        "severity_mm": round(entry.extra["severity_mm"], 3),
+    }
+
+
+def pair(cache: Cache, index: int) -> tuple[Volume, np.ndarray]:
+    moved, still = (cache.volume(index + n).astype(np.float32) for n in (0, 1))
+    spacing = tuple(cache.entries[index].extra["spacing_kji"][::-1])
+    return Volume(moved, Grid.from_spacing(moved.shape, spacing)), still
+
+
+def measured(cache: Cache, index: int, bundle) -> tuple[dict[str, Any], np.ndarray]:
+    """Figures of a case, and the voxels of the network."""
+    moved, still = pair(cache, index)
+    started = time.process_time()
+    result = TASK.run({"input": moved}, bundle, TASK.parameters_class(device="cpu", force=True), lambda *_: None)
+    seconds = time.process_time() - started
+    corrected = result.outputs["output"].voxels
+    mask = quality_mask(still)
+    before, after = (figures(still, voxels, mask, moved.grid) for voxels in (moved.voxels, corrected))
+    plain = decision_without_force(result.measurements["message"])
+    first = not any(
+        (e.subject, e.contrast) == (cache.entries[index].subject, cache.entries[index].contrast)
+        for e in cache.entries[:index]
+    )
+    return {
+        **case_name(cache, index),
+        "estimate_mm": result.measurements["severity_before"]["severity_mm"],
+        "estimate_after_mm": result.measurements["severity_after"]["severity_mm"],
+        "against": plain,
+        "input": before,
+        "network": after,
+        "gain_db": round(after["psnr"] - before["psnr"], 3),
+        "cpu_seconds": round(seconds, 1),
+        "voxels": int(moved.voxels.size),
+        "first_of_volume": first,
+    }, corrected
+
+
+def decision_without_force(message: str) -> str:
+    """What spoke against the correction, or nothing."""
+    return message.partition("Caution: ")[2]
+
+
+def figures(still: np.ndarray, voxels: np.ndarray, mask: np.ndarray, grid: Grid) -> dict[str, float]:
+    aligned = registered(still, voxels, grid)
+    return {
+        "psnr": round(psnr(still, aligned, mask=mask), 3),
+        "ssim": round(ssim(still, aligned, mask=mask), 4),
+    }
+
+
+def registered(still: np.ndarray, voxels: np.ndarray, grid: Grid) -> np.ndarray:
+    """The volume moved rigidly onto the reference; as it is where that is less than `STILL_MM`."""
+    fixed, floating = (sitk.GetImageFromArray(v) for v in (still, voxels))
+    for image in (fixed, floating):
+        image.SetSpacing(grid.spacing)
+    center = sitk.CenteredTransformInitializer(
+        fixed, floating, sitk.Euler3DTransform(), sitk.CenteredTransformInitializerFilter.GEOMETRY
+    )
+    method = sitk.ImageRegistrationMethod()
+    method.SetMetricAsMeanSquares()
+    method.SetMetricSamplingStrategy(method.REGULAR)
+    method.SetMetricSamplingPercentage(0.05)
+    method.SetShrinkFactorsPerLevel([2])
+    method.SetSmoothingSigmasPerLevel([1.0])
+    method.SetOptimizerAsRegularStepGradientDescent(0.2, 0.005, 30)
+    method.SetOptimizerScalesFromPhysicalShift()
+    method.SetInitialTransform(center, inPlace=True)
+    method.SetInterpolator(sitk.sitkLinear)
+    method.Execute(fixed, floating)
+    corner = np.array(grid.extent) * 0.7
+    moved = np.array(center.TransformPoint(corner.tolist())) - corner
+    if np.linalg.norm(moved) < STILL_MM:
+        return voxels
+    return sitk.GetArrayFromImage(sitk.Resample(floating, fixed, center, sitk.sitkBSpline, 0.0))
+
+
+def focused(cache: Cache, index: int) -> dict[str, Any]:
+    moved, still = pair(cache, index)
+    found = autofocus(moved.voxels, moved.grid)
+    after = figures(still, found.voxels, quality_mask(still), moved.grid)
+    return {"autofocus": after, "autofocus_axis": found.axis}
+
+
+def clean_row(cache: Cache, index: int, bundle) -> dict[str, Any]:
+    """What happens to the same volume without motion."""
+    moved, still = pair(cache, index)
+    parameters = TASK.parameters_class(device="cpu")
+    result = TASK.run({"input": moved.with_voxels(still)}, bundle, parameters, lambda *_: None)
+    output = result.outputs["output"].voxels
+    return {
+        **case_name(cache, index),
+        "decision": result.measurements["decision"],
+        "estimate_mm": result.measurements["severity_before"]["severity_mm"],
+        "unchanged": bool(np.array_equal(output, still)),
+        "psnr": None if np.array_equal(output, still) else round(psnr(still, output), 2),
+    }
+
+
+def kept_lesions(cache: Cache, index: int, corrected: np.ndarray, data: Path) -> dict[str, Any]:
+    """How many lesions that stand out in the volume with motion still do after the correction."""
+    mask = lesion_mask(data)
+    moved, _ = pair(cache, index)
+    labels, count = ndimage.label(mask)
+    noise = 1.4826 * np.median(
+        np.abs(moved.voxels - ndimage.median_filter(moved.voxels, 3))[quality_mask(moved.voxels)]
+    )
+    seen = kept = 0
+    for number in range(1, count + 1):
+        lesion = labels == number
+        if lesion.sum() < LESION_MM3:
+            continue
+        shell = ndimage.binary_dilation(lesion, iterations=3) & ~ndimage.binary_dilation(mask)
+        before, after = (v[lesion].mean() - np.median(v[shell]) for v in (moved.voxels, corrected))
+        if before > LESION_SD * noise:
+            seen += 1
+            kept += bool(after > LESION_SD * noise and after > 0.5 * before)
+    return {"lesions": seen, "kept": kept}
+
+
+def lesion_mask(data: Path) -> np.ndarray:
+    """The lesions of patient19 in the part of the FLAIR volume that the cases hold."""
+    entry, volume = next(iter(volumes(data)))
+    mask = read_volume(data / "ms_cross_sectional" / "patient19" / "lesions.nii.gz")
+    drawn = motion_pairs.draw(sample_generator(77, 0), contrast=entry.contrast, thick=False)
+    from dataclasses import replace
+
+    from SynthMRILib.simulation import motion
+
+    own = motion.draw(sample_generator(78, 0), sequence="tse-3d", severity=1.0)
+    record = replace(drawn, motion=own, slab=0.55)
+    part = motion_pairs.slab_of(volume.with_voxels(mask.voxels), record)
+    return np.pad(part.voxels > 0.5, [(m, m) for m in record.margin])
+
+
+def summary(rows: list[dict], clean: list[dict], lesions: list[dict]) -> dict[str, Any]:
+    """Means by kind of motion and severity, and what the floors ask for."""
+    groups: dict[str, list[dict]] = {}
+    for row in rows:
+        groups.setdefault(f"{row['motion']} {'below' if row['severity_mm'] < 1.25 else 'above'} 1.25 mm", []).append(
+            row
+        )
+    found: dict[str, Any] = {
+        name: {
+            "cases": len(group),
+            "gain_db": round(float(np.mean([r["gain_db"] for r in group])), 2),
+            "worst_gain_db": min(r["gain_db"] for r in group),
+            "ssim": [round(float(np.mean([r[k]["ssim"] for r in group])), 4) for k in ("input", "network")],
+        }
+        for name, group in sorted(groups.items())
+    }
+    found["clean_unchanged"] = f"{sum(r['unchanged'] for r in clean)} of {len(clean)}"
+    found["lesions_kept"] = f"{sum(r['kept'] for r in lesions)} of {sum(r['lesions'] for r in lesions)}"
+    for name, kinds in {"own": ("own",), "unseen": ("other trace", "torchio")}.items():
+        chosen = [r for r in rows if r["motion"] in kinds]
+        estimates, truth = [r["estimate_mm"] for r in chosen], [r["severity_mm"] for r in chosen]
+        estimates += [r["estimate_mm"] for r in clean]
+        truth += [0.0] * len(clean)
+        found[f"severity_rank_correlation_{name}"] = round(float(stats.spearmanr(estimates, truth).statistic), 3)
+    return found
+
+
+if __name__ == "__main__":
+    sys.exit(main())

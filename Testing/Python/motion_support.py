@@ -1,0 +1,103 @@
+"""Small heads that move, and small real bundles for motion correction, by the product's own simulation and export."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import torch
+from scipy import ndimage
+from simulation_phantoms import small_head
+from SynthMRILib.bundles import Bundle, load_bundle
+from SynthMRILib.intensity import IntensityScale
+from SynthMRILib.motion.features import image_features
+from SynthMRILib.motion.severity import SeverityModel, contrast_features, fit
+from SynthMRILib.networks.severity import SeverityNet
+from SynthMRILib.networks.unet import ResidualUNet
+from SynthMRILib.simulation import motion
+from SynthMRILib.simulation.motion import MotionRecord, MotionResult
+from SynthMRILib.simulation.traces import EventRecord, TraceRecord
+from SynthMRILib.simulation.view_orders import ViewOrderRecord
+from SynthMRILib.training.export import BundleDescription, write_bundle
+from SynthMRILib.volume import Grid, Volume
+
+INTENSITIES = {511: 0.9, 507: 0.5, 515: 0.1, 24: 0.15, 42: 0.5, 3: 0.55, 41: 0.75, 2: 0.8, 16: 0.7, 4: 0.1, 43: 0.12}
+FEATURES = ("entropy_focus", "joint_variation", "ripples_fine")
+CENTRIC = ViewOrderRecord("mprage", "centric", "A", "R")
+
+
+@cache
+def a_head(shape: tuple[int, int, int] = (36, 40, 38), spacing_mm: float = 2.0) -> Volume:
+    """A head of sharp tissues, intensities up to 900."""
+    table = np.zeros(600)
+    for label, value in INTENSITIES.items():
+        table[label] = 1000 * value
+    voxels = ndimage.gaussian_filter(table[small_head(shape)], 0.6).astype(np.float32)
+    return Volume(voxels, Grid.from_spacing(shape, (spacing_mm,) * 3))
+
+
+def two_poses(pose: tuple[float, ...], *, start: float = 0.35) -> MotionRecord:
+    """A scan from the center of k-space outward, in which the head takes another pose once."""
+    return MotionRecord(TraceRecord(events=(EventRecord("step", start, pose),)), CENTRIC, noise=0.01)
+
+
+@cache
+def moving_head(size_mm: float, *, start: float = 0.35, shape: tuple[int, int, int] = (36, 40, 38)) -> MotionResult:
+    """A head that makes a step of this size along A and S."""
+    return motion.apply(two_poses((0, 0.6 * size_mm, 0.8 * size_mm, 0, 0, 0), start=start), a_head(shape))
+
+
+def features_of(volume: Volume) -> dict[str, float]:
+    voxels = IntensityScale.fit(volume.voxels).apply(volume.voxels)
+    return image_features(voxels) | contrast_features(voxels)
+
+
+@cache
+def a_severity_model() -> SeverityModel:
+    """Fitted to small heads with and without motion."""
+    results = [moving_head(size) for size in (0.5, 1.0, 2.0, 4.0)]
+    rows = [features_of(volume) for result in results for volume in (result.moved, result.still)]
+    severities = [severity for result in results for severity in (result.severity_mm, 0.0)]
+    levels = {"level_50": (float(np.mean([row["level_50"] for row in rows])), 0.1)}
+    return SeverityModel(
+        **{
+            n: tuple(v) if isinstance(v, list) else v
+            for n, v in fit(rows, severities, names=FEATURES, ridge=0.1).items()
+        },
+        quantile=0.5,
+        coverage=0.9,
+        threshold_mm=0.3,
+        largest_mm=6.0,
+        familiar=levels,
+        familiar_limit=4.0,
+    )
+
+
+def make_motion_bundles(folder: Path) -> Bundle:
+    """Bundles "motion-correction" (returned) and "motion-severity" in a folder, with random weights."""
+    torch.manual_seed(0)
+    arguments = {"channels": 2, "features": [4, 8], "convolutions": 1}
+    network = ResidualUNet(**arguments)
+    torch.nn.init.normal_(network.exit.weight, std=0.02)
+    _write(folder / "motion-correction", "motion-correction", network, "ResidualUNet", arguments, {})
+    arguments = {"features": [4, 4], "convolutions": 1, "hidden": 4}
+    section = {"severity": a_severity_model().as_dict()}
+    _write(folder / "motion-severity", "motion-severity", SeverityNet(**arguments), "SeverityNet", arguments, section)
+    return load_bundle(folder / "motion-correction")
+
+
+def _write(folder: Path, task: str, network: torch.nn.Module, name: str, arguments: dict, section: dict) -> None:
+    description = BundleDescription(
+        title="Test network",
+        task=task,
+        description="Random weights for tests; of no use for anything else.",
+        network_name=name,
+        network_arguments=arguments,
+        expects={},
+        training={"steps": 0},
+        validation={},
+        limits=["It was never trained."],
+        section=section,
+    )
+    write_bundle(folder, network.eval(), description)

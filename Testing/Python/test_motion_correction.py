@@ -1,0 +1,159 @@
+"""Motion correction: measured first, done only where it helps and was learned, and never silently."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from motion_support import a_head, a_severity_model, features_of, make_motion_bundles, moving_head
+from scipy import stats
+from SynthMRILib.cli import main
+from SynthMRILib.errors import BundleError, InputError
+from SynthMRILib.evaluation.metrics import psnr
+from SynthMRILib.motion.autofocus import autofocus
+from SynthMRILib.motion.condition import UNKNOWN, condition_of, log_severity, severity_of_log
+from SynthMRILib.motion.decision import decide
+from SynthMRILib.motion.severity import SeverityModel, conformal_quantile
+from SynthMRILib.tasks import get_task
+from SynthMRILib.volume import Volume
+from SynthMRILib.volume_io import read_volume, write_volume
+
+TASK = get_task("motion-correction")
+
+
+@pytest.fixture
+def a_bundle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """A bundle of motion correction; that of the severity is installed beside it."""
+    monkeypatch.setenv("SYNTHMRI_MODELS", str(tmp_path / "models"))
+    return make_motion_bundles(tmp_path / "models")
+
+
+def run(volume: Volume, bundle, **values):
+    parameters = TASK.parameters_class.from_dict({"device": "cpu", **values})
+    return TASK.run({"input": volume}, bundle, parameters, lambda *_: None)
+
+
+@pytest.mark.parametrize("severity", [0.0, 0.05, 0.7, 4.0])
+def test_the_logarithm_of_a_severity_gives_it_back(severity):
+    assert severity_of_log(log_severity(severity)) == pytest.approx(severity, abs=1e-9)
+
+
+@pytest.mark.parametrize(("severity", "channel"), [(None, UNKNOWN), (0.0, 0.0), (2.0, 0.5), (4.0, 1.0), (50.0, 2.0)])
+def test_the_network_is_told_the_severity_on_a_bounded_scale(severity, channel):
+    assert condition_of(severity) == channel
+
+
+def test_the_conformal_quantile_leaves_out_as_many_as_it_may():
+    errors = np.arange(1.0, 20.0) * np.array([1, -1] * 9 + [1])
+    assert conformal_quantile(errors, 0.9) == 18.0
+    assert conformal_quantile(errors[:4], 0.9) == 4.0
+
+
+def test_severity_rises_with_motion_it_was_not_fitted_to():
+    results = [moving_head(size, start=0.25) for size in (0.3, 0.8, 1.5, 3.0)]
+    estimates = [a_severity_model().estimate(features_of(r.moved)).severity_mm for r in results]
+    assert stats.spearmanr(estimates, [r.severity_mm for r in results]).statistic > 0.9
+    still = a_severity_model().estimate(features_of(results[0].still))
+    assert still.severity_mm < a_severity_model().threshold_mm < estimates[1]
+    assert still.low_mm <= still.severity_mm <= still.high_mm
+
+
+def test_a_severity_model_survives_json_and_a_missing_one_is_refused():
+    section = {"severity": json.loads(json.dumps(a_severity_model().as_dict()))}
+    assert SeverityModel.from_section(section) == a_severity_model()
+    with pytest.raises(BundleError, match="no severity model"):
+        SeverityModel.from_section({})
+
+
+@pytest.mark.parametrize(
+    ("severity_mm", "strangeness", "spacing", "kind", "said"),
+    [
+        (1.0, 0.5, 1.0, "corrected", ""),
+        (0.1, 0.5, 1.0, "unchanged", "0.3 mm from which correction helps"),
+        (9.0, 0.5, 1.0, "flagged", "6 mm that were learned from"),
+        (1.0, 1.5, 1.0, "flagged", "contrast is unlike"),
+        (1.0, 0.5, 8.0, "flagged", "voxels of 8 x 8 x 8 mm"),
+    ],
+)
+def test_a_volume_is_corrected_left_alone_or_flagged(severity_mm, strangeness, spacing, kind, said):
+    estimate = replace(
+        a_severity_model().estimate(features_of(a_head())), severity_mm=severity_mm, strangeness=strangeness
+    )
+    decision = decide(estimate, (spacing,) * 3, None, force=False)
+    assert decision.kind == kind
+    assert said in decision.reason
+    assert decide(estimate, (spacing,) * 3, None, force=True).correct
+
+
+def test_little_motion_comes_back_bit_for_bit(a_bundle):
+    volume = a_head()
+    result = run(volume, a_bundle)
+    assert result.measurements["decision"] == "unchanged"
+    assert result.outputs["output"].voxels.tobytes() == volume.voxels.tobytes()
+    assert "left unchanged" in result.measurements["message"]
+    assert result.provenance["motion"]["decision"] == "unchanged"
+
+
+def test_motion_is_corrected_and_its_severity_told_before_and_after(a_bundle):
+    moved = moving_head(2.0).moved
+    result = run(moved, a_bundle)
+    assert result.measurements["decision"] == "corrected"
+    assert result.outputs["output"].grid.matches(moved.grid)
+    assert not np.array_equal(result.outputs["output"].voxels, moved.voxels)
+    before, after = (result.measurements[f"severity_{when}"]["severity_mm"] for when in ("before", "after"))
+    assert before > 0.3
+    assert before != after
+    assert [f["code"] for f in result.measurements["findings"]] == ["motion-corrected"]
+
+
+def test_a_strange_contrast_is_flagged_and_left_alone_unless_forced(a_bundle):
+    moved = moving_head(2.0).moved
+    strange = moved.with_voxels(np.where(moved.voxels > 100, 900 + 0.1 * moved.voxels, 0))
+    result = run(strange, a_bundle)
+    assert result.measurements["decision"] == "flagged"
+    assert result.measurements["findings"][0]["severity"] == "warning"
+    assert np.array_equal(result.outputs["output"].voxels, strange.voxels)
+    forced = run(strange, a_bundle, force=True)
+    assert forced.measurements["decision"] == "corrected"
+    assert "Caution" in forced.measurements["message"]
+
+
+@pytest.mark.usefixtures("a_bundle")
+def test_measuring_changes_nothing_and_needs_no_correction_bundle():
+    moved = moving_head(2.0).moved
+    result = run(moved, None, method="measure")
+    assert result.measurements["decision"] == "measured"
+    assert result.provenance["bundle"] is None
+    assert np.array_equal(result.outputs["output"].voxels, moved.voxels)
+
+
+def test_an_unknown_method_and_a_missing_severity_bundle_are_told(a_bundle, monkeypatch, tmp_path):
+    with pytest.raises(InputError, match="Choose one of: network, autofocus, both, measure"):
+        run(a_head(), a_bundle, method="magic")
+    monkeypatch.setenv("SYNTHMRI_MODELS", str(tmp_path))
+    with pytest.raises(BundleError, match="motion cannot be measured"):
+        run(a_head(), a_bundle)
+
+
+@pytest.mark.usefixtures("a_bundle")
+def test_the_command_writes_the_volume_and_says_what_it_found(tmp_path, capsys):
+    write_volume(moving_head(2.0).moved, tmp_path / "in.nii.gz")
+    done = main(["motion-correction", str(tmp_path / "in.nii.gz"), str(tmp_path / "out.nii.gz"), "--device", "cpu"])
+    assert done == 0
+    assert "mm after correction" in capsys.readouterr().out
+    assert read_volume(tmp_path / "out.nii.gz").shape == moving_head(2.0).moved.shape
+
+
+def test_autofocus_undoes_one_change_of_pose_and_leaves_a_still_head():
+    result = moving_head(2.5, shape=(44, 48, 46))
+    focused = autofocus(result.moved.voxels, result.moved.grid, axes=(1,), evaluations=12)
+    assert focused.axis == 1
+    assert focused.entropy_after < focused.entropy_before
+    still = result.still.voxels
+    assert psnr(still, focused.voxels) > psnr(still, result.moved.voxels) + 1.0
+    untouched = autofocus(still, result.still.grid, axes=(1,))
+    assert untouched.axis is None
+    assert np.array_equal(untouched.voxels, still)

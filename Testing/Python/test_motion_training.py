@@ -1,0 +1,131 @@
+"""Pairs with and without motion: packed from a cache, drawn as patches, and trained on to a bundle."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from motion_support import a_head
+from scipy import stats
+from SynthMRILib.bundles import load_bundle
+from SynthMRILib.simulation import motion
+from SynthMRILib.simulation.records import sample_generator
+from SynthMRILib.training.cache import Cache, Entry, prepared, write_cache
+from SynthMRILib.training.motion_pairs import SLAB, MotionPairRecord, apply, draw, pack_motion, turns, upper_part
+from SynthMRILib.training.motion_patches import MotionPatchConfig, MotionPatchSampler
+from SynthMRILib.training.run import train
+from SynthMRILib.volume import Grid, Volume
+from SynthMRILib.volume_io import write_volume
+
+
+@pytest.fixture(scope="module")
+def a_pair_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Three packed pairs of a small head, from a label map on disk as `synthmri pack-motion` finds it."""
+    folder = tmp_path_factory.mktemp("motion")
+    head = a_head()
+    (folder / "label_maps").mkdir()
+    write_volume(head, folder / "label_maps" / "head_01.nii.gz")
+    volumes = [(Entry("head_01", c, "simulated", c == "flair"), prepared(head.voxels)) for c in ("t1w", "flair")]
+    write_cache(folder / "source.safetensors", volumes)
+    output = folder / "pairs.safetensors"
+    said: list[str] = []
+    pack_motion(folder / "source.safetensors", folder, output, part="train", pairs=3, seed=4, report=said.append)
+    assert len(said) == 3
+    return output
+
+
+def test_a_pair_differs_by_motion_alone_and_says_how_much(a_pair_cache):
+    cache = Cache(a_pair_cache)
+    assert [entry.extra["moved"] for entry in cache.entries] == [True, False] * 3
+    errors, severities = [], []
+    for n in (0, 2, 4):
+        moved, still = (cache.volume(index).astype(np.float32) for index in (n, n + 1))
+        assert moved.shape == still.shape
+        assert not np.array_equal(moved, still)
+        errors.append(float(np.square(moved - still).mean()))
+        severities.append(cache.entries[n].extra["severity_mm"])
+    assert min(errors) > 0
+    assert len(set(severities)) == 3
+    assert all(0.2 < s < 5.0 for s in severities)
+
+
+def test_the_wanted_severity_is_reached():
+    head = a_head()
+    for severity in (0.5, 2.0):
+        record = motion.draw(sample_generator(3), sequence="mprage", severity=1.0)
+        aimed = motion.scaled_to(record, head, severity_mm=severity)
+        assert motion.apply(aimed, head).severity_mm == pytest.approx(severity, rel=0.05)
+
+
+def test_a_pair_record_survives_json_and_is_applied_alike():
+    record = draw(sample_generator(5), contrast="t1w", thick=False)
+    again = MotionPairRecord.from_dict(record.as_dict())
+    assert again == record
+    first, second = (apply(r, a_head(), stripped=True).moved.voxels for r in (record, again))
+    assert np.array_equal(first, second)
+
+
+def test_a_volume_stripped_again_after_the_scan_has_no_ghosts_in_air():
+    records = (draw(sample_generator(n), contrast="t1w", thick=False) for n in range(50))
+    record = next(r for r in records if r.masked and r.motion.order.sequence != "tse-2d")
+    moved = apply(record, a_head(), stripped=True).moved.voxels
+    assert (moved[0] == 0).all()
+    assert (apply(record, a_head(), stripped=False).moved.voxels[0] > 0).any()
+
+
+def test_only_the_top_of_a_tall_head_is_kept():
+    upside_down = np.diag([1.0, 1.0, -1.0, 1.0])
+    tall = Volume(np.arange(200.0)[:, None, None] * np.ones((1, 8, 8)), Grid((200, 8, 8), upside_down))
+    assert upper_part(tall).voxels[:, 0, 0].tolist() == list(range(150))
+    assert SLAB < 150
+
+
+@pytest.mark.parametrize(
+    ("groups", "expected"),
+    [([0, 0, 1], [0, 2, 1, 2, 0]), ([0, 0, 0], [0, 1, 2, 0, 1]), ([2], [0] * 5)],
+)
+def test_volumes_take_turns(groups, expected):
+    chosen = turns(groups, 5)
+    assert [groups[n] for n in chosen] == [groups[n] for n in expected]
+    assert set(chosen) == set(expected)
+
+
+def test_a_sample_depends_on_its_number_alone_and_is_told_a_severity_near_the_truth(a_pair_cache):
+    sampler = MotionPatchSampler(Cache(a_pair_cache), MotionPatchConfig(size=16), seed=1)
+    samples = [sampler.sample(n) for n in range(40)]
+    assert np.array_equal(samples[7].moved, sampler.sample(7).moved)
+    clean = [s for s in samples if s.severity_mm == 0]
+    assert clean
+    assert all(np.array_equal(s.moved, s.still) for s in clean)
+    told = [s for s in samples if s.told_mm is not None]
+    assert 0 < len(told) < len(samples)
+    assert stats.spearmanr([s.told_mm for s in told], [s.severity_mm for s in told]).statistic > 0.8
+
+
+@pytest.mark.parametrize(
+    ("task", "network", "figure"),
+    [
+        ("motion-correction", {"features": [4, 8], "convolutions": 1}, "gain_db_over_input_all"),
+        ("motion-severity", {"features": [4, 4], "convolutions": 1, "hidden": 4}, "rank_correlation_of_patches"),
+    ],
+)
+def test_a_short_training_gives_a_bundle_of_the_task(a_pair_cache, tmp_path, task, network, figure):
+    data = {"cache": str(a_pair_cache), "validation_cache": str(a_pair_cache), "network": network, "batch": 2}
+    small = {"validation_size": 24} if task == "motion-correction" else {"validation_patches": 4, "thickness": 8}
+    config = {
+        "loop": {"steps": 2, "validate_every": 2, "checkpoint_every": 2, "log_every": 1},
+        "patches": {"size": 24},
+        "training": {**data, **small},
+    }
+    train(task, config, tmp_path / "run", launch={"accelerator": "cpu", "devices": 1}, report=lambda _: None)
+    bundle = load_bundle(tmp_path / "run" / "bundle")
+    assert bundle.task == task
+    assert bundle.experimental
+    assert figure in bundle.section["validation"]
+    with torch.inference_mode():
+        channels = 2 if task == "motion-correction" else 1
+        mean, log_variance = bundle.build_network()(torch.rand(1, channels, 16, 16, 16))
+    assert torch.isfinite(mean).all()
+    assert torch.isfinite(log_variance).all()
