@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from html import escape
 from pathlib import Path
 
 import numpy as np
@@ -23,7 +24,9 @@ from SynthMRILib.uncertainty.calibration import (
     rank_correlation,
     sparsification_area,
 )
+from SynthMRILib.uncertainty.calibration_cases import Case, halved, listed
 from SynthMRILib.uncertainty.findings import find_clusters
+from SynthMRILib.uncertainty.fitting import sample_blocks, sample_case
 from SynthMRILib.uncertainty.sampling import DropoutPasses, RunningMoments, pass_mask
 from SynthMRILib.volume import Grid, Volume
 from SynthMRILib.volume_io import read_volume, write_volume
@@ -161,12 +164,23 @@ def test_commands_calibrate_a_copy_and_write_calibrated_maps(
     calibration = Calibration.from_bundle(load_bundle(tmp_path / "calibrated").section)
     assert calibration.multipliers[50] < calibration.multipliers[68] < calibration.multipliers[95]
     folder = tmp_path / "maps"
+    (tmp_path / "points.csv").write_text("R,A,S\n10,12,14\n")
     arguments = ["uncertainty", "super-resolution", str(tmp_path / "in.nrrd"), "--samples", "3", "--seed", "4"]
+    arguments += ["--points", str(tmp_path / "points.csv"), "--blend"]
     assert cli.main([*arguments, "--bundle", str(tmp_path / "calibrated"), "--output", str(folder)]) == 0
     assert "not for diagnosis" in capsys.readouterr().out
     record = json.loads((folder / "findings.json").read_text())
     assert record["calibrated"] is True
     assert record["interval_multipliers"]["68"] == 1.0
+    assert record["gate"]["verdict"] in ("inside", "outside") and record["quality"]["flag"] != "unknown"
+    assert record["lesions"][0]["grade"] in ("low", "intermediate", "high") and "cluster" not in record["confidence"]
+    page = (folder / "index.html").read_text()
+    assert page.count("data:image/png;base64,") >= 1 and "not for diagnosis" in page
+    assert record["quality"]["flag"] in page and escape(record["quality"]["rule"]) in page
+    assert "in.nrrd" not in page and str(tmp_path) not in page and str(tmp_path) not in json.dumps(record)
+    assert "<script" not in page and "http" not in page.replace("http-equiv", "")
+    blend = read_volume(folder / "blend.nii.gz")
+    assert blend.grid.matches(read_volume(folder / "mean.nii.gz").grid, tolerance=1e-3)
     raw = run(a_head, a_bundle, samples=3, seed=4)["total"].voxels
     written = read_volume(folder / "total.nii.gz").voxels
     assert written == pytest.approx(raw * np.float32(calibration.scale), rel=1e-4)
@@ -178,3 +192,36 @@ def test_calibration_needs_volumes_and_a_new_folder(a_bundle: Bundle, tmp_path: 
     assert "--reference" in capsys.readouterr().err
     assert cli.main([*arguments, "--reference", "x.nii"]) == 2
     assert "exists already" in capsys.readouterr().err
+
+
+def test_blocks_of_each_volume_calibrate_like_all_of_it(a_bundle: Bundle) -> None:
+    shape = (64, 68, 70)
+    rng = np.random.default_rng(0)
+    truth = Volume(head_like(shape) + 20 * rng.random(shape), placed_grid(shape, spacing=(1, 1, 1)))
+    case = Case("one", "t1w", lambda: halved(truth))
+    whole = sample_case(a_bundle, case, samples=2)
+    blocks = sample_blocks(a_bundle, case, samples=2, blocks=3)
+    for level in (50, 68, 90, 95):
+        multipliers = (fit_multipliers(s.error, s.total)[level] for s in (whole, blocks))
+        assert next(multipliers) == pytest.approx(next(multipliers), rel=0.1)
+    assert blocks.measured == whole.measured
+    assert blocks.residual["relative_residual"] == pytest.approx(whole.residual["relative_residual"], rel=0.3)
+    assert np.percentile(blocks.all_totals, 95) == pytest.approx(np.percentile(whole.all_totals, 95), rel=0.1)
+
+
+def test_a_list_of_cases_is_read_and_a_bad_one_refused(tmp_path: Path) -> None:
+    truth = Volume(head_like((20, 22, 24)), placed_grid((20, 22, 24), spacing=(1, 1, 1)))
+    write_volume(truth, tmp_path / "truth.nrrd")
+    entries = [
+        {"name": "half", "contrast": "t2w", "reference": "truth.nrrd"},
+        {"reference": "truth.nrrd", "inputs": {"flair": "truth.nrrd"}, "options": {"strength": 2.0}},
+    ]
+    (tmp_path / "cases.json").write_text(json.dumps(entries))
+    half, pair = listed(tmp_path / "cases.json")
+    assert (half.name, half.contrast, pair.name, pair.options) == ("half", "t2w", "case 2", {"strength": 2.0})
+    assert half.read()[0]["input"].shape == (10, 11, 12)
+    assert np.array_equal(pair.read()[0]["flair"].voxels, truth.voxels)
+    for text in ("no", '["x"]', '[{"inputs": {}}]'):
+        (tmp_path / "bad.json").write_text(text)
+        with pytest.raises(InputError, match="not a list of cases"):
+            listed(tmp_path / "bad.json")

@@ -11,6 +11,7 @@ from conftest import head_like, placed_grid
 from SynthMRILib.errors import InputError
 from SynthMRILib.uncertainty.blending import gated_blend, resampled
 from SynthMRILib.uncertainty.calibration import area_under_roc, average_precision
+from SynthMRILib.uncertainty.combination import combined, usual_levels
 from SynthMRILib.uncertainty.findings import find_clusters
 from SynthMRILib.uncertainty.gate import Gate, judge, reference_ranges, widened
 from SynthMRILib.uncertainty.lesions import lesion_uncertainty, point_uncertainty
@@ -210,3 +211,25 @@ def test_areas_know_perfect_from_useless_and_count_ties_half() -> None:
     assert average_precision(positive, np.array([1.0, 2, 3, 4])) == 1
     assert average_precision(positive, np.array([4.0, 1, 3, 2])) == pytest.approx((1 / 2 + 2 / 3) / 2)
     assert average_precision(np.zeros(4, dtype=bool), np.ones(4)) is None
+
+
+def test_the_combination_is_one_where_every_signal_is_at_its_usual_level_and_weighs_the_total_most() -> None:
+    usual = {name: np.linspace(0, 1, 101) for name in ("total", "augmentation", "residual")}
+    levels = usual_levels(usual)
+    assert levels == pytest.approx(dict.fromkeys(usual, 0.95))
+    at = {name: np.array([0.95]) for name in usual}
+    assert combined(at, levels) == pytest.approx(1.0)
+    raised = {name: combined({**at, name: np.array([1.9])}, levels)[0] for name in at}
+    assert raised["total"] > raised["augmentation"] == raised["residual"] > 1
+    assert combined({"total": np.array([1.9])}, levels) == pytest.approx(2.0)
+    with pytest.raises(ValueError, match="usual level"):
+        combined({"total": np.array([1.0])}, {"total": 0.0})
+
+
+def test_a_region_too_large_to_go_to_is_taken_apart_at_a_higher_limit(an_image: Volume) -> None:
+    total = np.full(SHAPE, 6.0)
+    total[4:8, 4:8, 4:8] = 9
+    total[20:25, 20:25, 20:25] = 12
+    large, small = find_clusters(Volume(total, CENTERED), an_image)
+    assert (large.volume_mm3, small.volume_mm3) == (125, 64)
+    assert large.limit_percent == small.limit_percent == 7.5 and "(above 7.5 % of the signal)" in large.sentence()

@@ -1,9 +1,9 @@
 """One map of suspicion from several signals, for finding where a result may have failed.
 
 Every signal is divided by its 95th percentile over voxels where nothing was wrong, so that 1 is "as high as the highest
-twentieth of usual voxels" for all of them, and the root of the mean of their weighted squares is taken. The total counts
-twice as much as each of the others, chosen on validation heads. Nothing finer is fitted: weights learned on the failures
-that one can simulate would know only those.
+twentieth of usual voxels" for all of them, and the root of the mean of their weighted squares is taken. The total
+counts twice as much as each of the others, chosen on validation heads. Nothing finer is fitted: weights learned on the
+failures that one can simulate would know only those.
 """
 
 from __future__ import annotations

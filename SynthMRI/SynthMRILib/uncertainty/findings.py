@@ -19,6 +19,9 @@ from .places import place_of
 #: A voxel is highly uncertain when its total exceeds this share of the volume's reference intensity.
 HIGH_SHARE = 0.05
 SMALLEST_MM3 = 8.0
+#: A cluster larger than this is no place to go to: it is taken apart at the next of these shares.
+LARGEST_MM3 = 20_000.0
+FURTHER_SHARES = (0.075, 0.10, 0.15, 0.20, 0.30, 0.50)
 SIGNAL_SHARE = 0.02
 MIDLINE_MM = 2.0
 #: A cluster lies at the border when its peak is within so many voxels of it.
@@ -44,6 +47,7 @@ class Cluster:
         slice: where to look, e.g. "axial slice 38 of 182", counted from 1 along the grid.
         place: what a segmentation says is there, with the share of the cluster in it; empty without one.
         hints: what was measured there that may explain it, a sentence each.
+        limit_percent: all of it lies above this, per cent of the reference intensity.
     """
 
     volume_mm3: float
@@ -55,14 +59,17 @@ class Cluster:
     slice: str = ""
     place: str = ""
     hints: tuple[str, ...] = ()
+    limit_percent: float = 100 * HIGH_SHARE
 
     def sentence(self) -> str:
         position = ", ".join(f"{x:.0f}" for x in self.position_ras)
         where = f"{self.place}, " if self.place else ""
         look = f", {self.slice}" if self.slice else ""
+        above = "" if self.limit_percent <= 100 * HIGH_SHARE else f" (above {self.limit_percent:g} % of the signal)"
         return " ".join(
             [
-                f"{self.volume_mm3:.0f} mm3 of high uncertainty, {where}{self.side}, around R A S {position} mm{look}; "
+                f"{self.volume_mm3:.0f} mm3 of high uncertainty{above}, {where}{self.side}, "
+                f"around R A S {position} mm{look}; "
                 f"peak standard deviation {self.peak:.3g} ({self.peak_percent:.1f} % of the signal).",
                 *self.hints,
             ]
@@ -88,29 +95,48 @@ def find_clusters(
         residual: |residual| against the acquired volume on the grid of `image`, in its units.
     """
     unit = reference_intensity(image.voxels)
-    labels, count = ndimage.label(total.voxels > HIGH_SHARE * unit, np.ones((3, 3, 3)))
-    sizes = np.bincount(labels.ravel(), minlength=count + 1)[1:] * np.prod(total.spacing)
-    order = [n for n in np.argsort(-sizes, kind="stable") if sizes[n] >= SMALLEST_MM3][:most]
-    if not order:
+    voxel = float(np.prod(total.spacing))
+    regions = sorted(high_regions(total.voxels, unit, voxel_mm3=voxel), key=lambda r: -len(r[0]))[:most]
+    if not regions:
         return []
-    boxes = ndimage.find_objects(labels)
     hints = Hints(image, residual)
     found = []
-    for n in order:
-        inside = labels[boxes[n]] == n + 1
-        index = np.argwhere(inside) + [s.start for s in boxes[n]]
+    for index, share in regions:
         place = "" if segmentation is None else place_of(segmentation, total.grid.index_to_ras(index[:, ::-1]), names)
-        found.append(_describe(total, index, float(sizes[n]), unit, place, hints))
+        found.append(_describe(total, index, share, unit, place, hints))
     return found
 
 
-def _describe(total: Volume, index: np.ndarray, size: float, unit: float, place: str, hints: Hints) -> Cluster:
+def high_regions(
+    total: np.ndarray, unit: float, *, voxel_mm3: float, shares: tuple[float, ...] = (HIGH_SHARE, *FURTHER_SHARES)
+) -> list[tuple[np.ndarray, float]]:
+    """Connected regions above the first share of `unit`, those too large taken apart at the next ones.
+
+    Returns the voxels (n, 3) in (k, j, i) of each region and the share it lies above.
+    """
+    labels, _ = ndimage.label(total > shares[0] * unit, np.ones((3, 3, 3)))
+    found = []
+    for number, box in enumerate(ndimage.find_objects(labels), 1):
+        inside = labels[box] == number
+        size = np.count_nonzero(inside) * voxel_mm3
+        if size < SMALLEST_MM3:
+            continue
+        start = np.array([s.start for s in box])
+        if size > LARGEST_MM3 and len(shares) > 1:
+            parts = high_regions(np.where(inside, total[box], 0), unit, voxel_mm3=voxel_mm3, shares=shares[1:])
+            found += [(index + start, share) for index, share in parts]
+        else:
+            found.append((np.argwhere(inside) + start, shares[0]))
+    return found
+
+
+def _describe(total: Volume, index: np.ndarray, share: float, unit: float, place: str, hints: Hints) -> Cluster:
     values = total.voxels[tuple(index.T)]
     ijk = tuple(int(x) for x in index[values.argmax()][::-1])
     ras = tuple(float(x) for x in total.grid.index_to_ras(np.array(ijk)))
     value = float(values.max())
     return Cluster(
-        volume_mm3=size,
+        volume_mm3=len(index) * float(np.prod(total.spacing)),
         peak=value,
         peak_percent=100 * value / unit,
         position_ras=ras,
@@ -119,6 +145,7 @@ def _describe(total: Volume, index: np.ndarray, size: float, unit: float, place:
         slice=slice_of(total.grid, ijk),
         place=place,
         hints=hints.of(index, ijk),
+        limit_percent=100 * share,
     )
 
 
