@@ -15,9 +15,11 @@ from SynthMRILib import cli
 from SynthMRILib.bundles import Bundle, load_bundle
 from SynthMRILib.evaluation.bootstrap import gain_in_decibels, mean_of
 from SynthMRILib.evaluation.degrade import degrade
+from SynthMRILib.networks.unet import ResidualUNet
 from SynthMRILib.tasks import get_task
 from SynthMRILib.tasks.base import InputRole
 from SynthMRILib.training.before_after import sentence, summary
+from SynthMRILib.training.export import BundleDescription, write_bundle
 from SynthMRILib.training.pair_packing import PairCache, scale_to
 from SynthMRILib.training.paired import PairedTraining
 from SynthMRILib.training.pairs import find_pairs
@@ -117,6 +119,37 @@ def test_what_cannot_be_learned_from_is_refused(pairs, sentence, a_bundle: Bundl
     error = capsys.readouterr().err.strip().splitlines()[-1]
     assert not (tmp_path / "out" / "bundle").exists()
     assert re.search(sentence, error), error
+
+
+def test_a_network_that_is_told_more_than_the_volume_is_finetuned_with_what_its_task_tells_it(tmp_path: Path) -> None:
+    arguments = {"channels": 2, "features": [4, 6], "convolutions": 1, "dropout": 0.2}
+    description = BundleDescription(
+        title="A denoiser",
+        task="denoising",
+        description="Random weights for tests.",
+        network_name="ResidualUNet",
+        network_arguments=arguments,
+        expects={},
+        training={},
+        validation={},
+        section={"noise": {"accepted_least": 0.02, "accepted_most": 0.02, "most": 0.18}},
+    )
+    bundle = load_bundle(write_bundle(tmp_path / "Models" / "noise", ResidualUNet(**arguments), description))
+    for n in range(4):
+        target = sharp_volume(n)
+        noise = np.random.default_rng(100 + n).normal(0, 20, (2, *SHAPE))
+        folder = tmp_path / "pairs" / f"p{n}"
+        folder.mkdir(parents=True)
+        noisy = target.with_voxels(np.hypot(target.voxels + noise[0], noise[1]))
+        write_volume(noisy, folder / "FLAIR_input.nii.gz", synthetic=False)
+        write_volume(target, folder / "FLAIR_target.nii.gz", synthetic=False)
+    words = ["finetune", "denoising", "--bundle", str(bundle.folder), "--pairs", str(tmp_path / "pairs")]
+    assert cli.main([*words, "--output", str(tmp_path / "out"), "--steps", "1", "--accelerator", "cpu"]) == 0
+    inputs, target = PairCache(tmp_path / "out" / "train.safetensors").blocks(0, (8, 8, 8), 16)
+    assert inputs.shape == (2, 16, 16, 16) and target.shape == (16, 16, 16)
+    assert np.corrcoef(inputs[0].ravel(), target.ravel())[0, 1] > 0.5
+    new = load_bundle(tmp_path / "out" / "bundle")
+    assert new.section["noise"] == bundle.section["noise"]
 
 
 def test_a_bundle_of_another_task_and_an_output_inside_the_bundle_are_refused(
