@@ -6,13 +6,14 @@ PIP := $(BIN)/python -m pip -qq --disable-pip-version-check --timeout 60 --retri
 # Two processes of one thread each: more threads than cores would only wait for each other.
 PYTEST_ARGUMENTS ?= --numprocesses 2 --dist loadfile
 
-.PHONY: help demo test lint clean distclean constraints
+.PHONY: help demo test lint screenshots clean distclean constraints
 .DELETE_ON_ERROR:
 
 help:
 	@echo "make demo   enhance a simulated scan and look at the result (demo/index.html)"
 	@echo "make test   run all tests"
 	@echo "make lint   check style and formatting"
+	@echo "make screenshots   draw the panels and slice views into Resources/Screenshots, without Slicer"
 	@echo "make clean  remove what the above made, but for .venv and trained networks (build)"
 
 demo: .venv/engine.stamp
@@ -25,6 +26,10 @@ test: .venv/tests.stamp
 lint: .venv/tests.stamp
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
+
+screenshots: .venv/tests.stamp
+	@Testing/install_system_packages.sh
+	@$(BIN)/python Testing/make_screenshots.py
 
 clean:
 	rm -rf demo build/lib build/bdist.* .pytest_cache .ruff_cache SynthMRI/*.egg-info

@@ -21,6 +21,9 @@ sys.path[:0] = [str(ROOT / "SynthMRI"), str(ROOT / "Testing")]
 
 from screenshot_pictures import VIEW_SIZE, panel_picture, side_by_side, stacked, view_picture  # noqa: E402
 
+STATE_HEIGHT = 860
+#: Of the scan that networks are shown with.
+SLICES = 20
 PANEL_HEIGHT = 2 * VIEW_SIZE[1] + 4
 
 
@@ -67,7 +70,7 @@ def run(desktop: Any, panel: Any) -> None:
 
 def compared(desktop: Any) -> Any:
     """The SynthMRI panel after a run."""
-    scan_node("T1w")
+    slab(scan_node("T1w"))
     panel = open_module(desktop, "SynthMRI")
     if not panel.ui.applyButton.enabled:
         select(panel.ui.methodComboBox, "B-spline interpolation")
@@ -113,12 +116,12 @@ def states(desktop: Any) -> Any:
         panel.logic.getParameterNode().task = task
         panel.logic.chooseInputs(panel.logic.getParameterNode())
         desktop.process_events(50)
-        pictures.append(panel_picture(desktop, panel, height=760))
+        pictures.append(panel_picture(desktop, panel, height=STATE_HEIGHT))
     for section in ("modelCollapsibleButton", "compareCollapsibleButton"):
         getattr(panel.ui, section).collapsed = True
     for section in ("advancedCollapsibleButton", "exportCollapsibleButton", "modelsCollapsibleButton"):
         getattr(panel.ui, section).collapsed = False
-    pictures.append(panel_picture(desktop, panel, height=760))
+    pictures.append(panel_picture(desktop, panel, height=STATE_HEIGHT))
     return side_by_side(pictures)
 
 
@@ -132,7 +135,7 @@ def uncertainty(desktop: Any) -> Any:
     """The map of total uncertainty over the synthetic volume, and its outlines."""
     import slicer
 
-    crop(scan_node("T1w"))
+    slab(scan_node("T1w"))
     panel = open_module(desktop, "SynthMRIUncertainty")
     panel.ui.passesSpinBox.setValue(4)
     desktop.process_events(50)
@@ -153,16 +156,16 @@ def uncertainty(desktop: Any) -> Any:
     return side_by_side([picture, stacked([colored, view_picture("Red", "Outlines")])])
 
 
-def crop(node: Any) -> None:
-    """Keep the middle of a volume, so that many passes take minutes and not hours."""
-    import numpy as np
+def slab(node: Any) -> Any:
+    """Keep the middle slices of a volume, so that a network takes minutes where there is no graphics card."""
     import slicer
 
     voxels = slicer.util.arrayFromVolume(node)
-    keep = tuple(slice(max(0, n // 2 - 40), n // 2 + 40) for n in voxels.shape)
-    origin = np.array(node.GetOrigin()) + np.array(node.GetSpacing()) * [s.start for s in keep[::-1]]
-    slicer.util.updateVolumeFromArray(node, voxels[keep].copy())
-    node.SetOrigin(*origin)
+    first = voxels.shape[0] // 2 - SLICES // 2
+    slicer.util.updateVolumeFromArray(node, voxels[first : first + SLICES].copy())
+    spacing, origin = node.GetSpacing(), node.GetOrigin()
+    node.SetOrigin(origin[0], origin[1], origin[2] + first * spacing[2])
+    return node
 
 
 #: Name of the picture -> what draws it.

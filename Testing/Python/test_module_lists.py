@@ -21,6 +21,8 @@ CONTROLS = {
     "QPlainTextEdit",
     "QLineEdit",
     "QListWidget",
+    "QTableWidget",
+    "QTabWidget",
     "QTextBrowser",
     "ctkPathLineEdit",
     "ctkSliderWidget",

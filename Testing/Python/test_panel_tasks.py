@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pydicom
 import pytest
 from module_support import SUPER_RESOLUTION, head_node, scene_facts
 from test_panel_super_resolution import run_to_the_end, select, shown_volumes, synthetic_volumes
@@ -267,3 +268,35 @@ def test_findings_follow_the_voxels_of_the_input(desktop, slicer_scene):
     slicer_scene.util.updateVolumeFromArray(node, np.full((18, 20, 22), 7.0))
     assert desktop.wait_until(lambda: not panel.ui.applyButton.enabled, timeout=5)
     assert "All voxels have the same value" in panel.ui.applyHintLabel.text
+
+
+def test_contrasts_are_told_from_the_dicom_header_before_the_name(desktop, slicer_scene, tmp_path, monkeypatch):
+    """Names of series are free text; repetition, echo and inversion times are not."""
+    from dicom_files import STRAIGHT, stack, write_series
+    from SlicerDesktop.application.dicom_database import DICOMDatabase
+    from SlicerDesktop.proxies import proxy_for
+    from SynthMRIModuleLib.contrasts import contrast_of
+
+    assert desktop is not None
+    times = {"flair": (9000, 110, 2500), "t1": (2300, 3, 900), "t2": (4500, 95, None)}
+
+    def acquire(contrast: str):
+        def change(_index, dataset):
+            dataset.RepetitionTime, dataset.EchoTime, inversion = times[contrast]
+            if inversion:
+                dataset.InversionTime = inversion
+
+        return change
+
+    database = DICOMDatabase()
+    nodes = {}
+    for number, contrast in enumerate(times, start=1):
+        files = write_series(tmp_path / contrast, stack(), STRAIGHT, number=number, change=acquire(contrast))
+        instances = [str(pydicom.dcmread(file).SOPInstanceUID) for file in files]
+        nodes[contrast] = stripped_node(f"T1 or so {number}")
+        nodes[contrast].SetAttribute("DICOM.instanceUIDs", " ".join(instances))
+    database.import_folder(tmp_path)
+    monkeypatch.setattr(slicer_scene, "dicomDatabase", proxy_for(database), raising=False)
+    assert {contrast: contrast_of(node) for contrast, node in nodes.items()} == {name: name for name in times}
+    ui = open_tab(desktop, DIR).ui
+    assert ui.flairSelector.currentNode() is nodes["flair"] and ui.t2Selector.currentNode() is nodes["t2"]
