@@ -35,7 +35,7 @@ IN_SLICER = {
     "SampleData",
 }
 #: Parts of the engine that Slicer never runs.
-NOT_IN_SLICER = ("training/", "demo/", "simulation/", "readers/plots.py", "cohort/")
+NOT_IN_SLICER = ("training/", "demo/", "simulation/", "readers/plots.py", "cohort/", "networks/diffusion.py")
 #: Import name -> name to install, where they differ.
 DISTRIBUTIONS = {
     "PySide6": "pyside6-essentials",

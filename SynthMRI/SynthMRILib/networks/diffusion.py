@@ -103,9 +103,12 @@ def time_unet(
 ) -> nn.Module:
     """MONAI's U-Net with time embedding, one output channel. Raises ResourceError when MONAI is not installed."""
     try:
+        import einops  # noqa: F401  (MONAI's attention needs it and does not bring it)
         from monai.networks.nets import DiffusionModelUNet
     except ImportError:
-        raise ResourceError("Diffusion networks need MONAI. Install it with: pip install 'monai>=1.6.1'.") from None
+        raise ResourceError(
+            "Diffusion networks need MONAI. Install it with: pip install 'monai>=1.6.1' einops."
+        ) from None
     return DiffusionModelUNet(
         spatial_dims=dimensions,
         in_channels=inputs,
