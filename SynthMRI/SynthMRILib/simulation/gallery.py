@@ -64,7 +64,8 @@ def brightest(sample: Sample, volume: Volume) -> float:
 
 def _draw(axes: Any, sample: Sample, name: str, volume: Volume, orientation: str, center, size, top: float) -> None:
     picture = slice_through(volume, orientation, center, size, pixel=PIXEL_MM)
-    axes.imshow(picture, cmap="gray", vmin=0, vmax=top, interpolation="nearest")
+    low = float(volume.voxels.min())  # above zero in maps of a factor, which vary little
+    axes.imshow(picture, cmap="gray", vmin=low, vmax=top, interpolation="nearest")
     for mask, color in OUTLINED.items():
         if mask in sample.masks and name == next(iter(sample.volumes)):
             inside = slice_through(sample.masks[mask], orientation, center, size, pixel=PIXEL_MM) > 0.5
