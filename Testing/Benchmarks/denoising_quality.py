@@ -57,6 +57,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--bundle", help="name or folder; the best installed one by default")
     parser.add_argument("--level", type=float, action="append", help=f"percent; default: {LEVELS}")
     parser.add_argument("--peers", metavar="PYTHON", help="a Python with dipy and antspyx")
+    parser.add_argument("--varying", action="store_true", help="the level varies smoothly by factors of 0.5 to 2")
     parser.add_argument("--edge", type=int, default=96, help="edge of the block in voxels; 0: the whole volume")
     parser.add_argument("--documentation", type=Path, default=CHECKOUT / "Documentation", help="where records go")
     return parser
@@ -68,6 +69,7 @@ def facts(arguments: argparse.Namespace, bundle: Any, commit: str) -> dict[str, 
 
     names = " ".join(path.name for path in arguments.volumes)
     options = f"--bundle {bundle.name} --edge {arguments.edge}" + (" --peers PYTHON" if arguments.peers else "")
+    options += " --varying" if arguments.varying else ""
     return {
         "task": "denoising",
         "intended_use": INTENDED_USE,
@@ -78,7 +80,8 @@ def facts(arguments: argparse.Namespace, bundle: Any, commit: str) -> dict[str, 
         "split": arguments.split,
         "bundles": {bundle.name: bundle.weights_sha256},
         "block": f"middle {arguments.edge} voxels along each axis" if arguments.edge else "whole volume",
-        "noise": "Rician, even, added to the whole block, also to the empty surroundings of a stripped brain",
+        "noise": f"Rician, {'varying by 0.5 to 2' if arguments.varying else 'even'}, added to the whole block, also "
+        "to the empty surroundings of a stripped brain",
         "range": metrics.RANGE_RULE,
         "mask": metrics.MASK_RULE,
         "caveat": "Noise was added to volumes that hold noise of their own; no acquired pair was at hand.",
@@ -98,7 +101,8 @@ def measure(path: Path, arguments: argparse.Namespace, bundle: Any) -> dict[str,
     mask = metrics.quality_mask(clean)
     rows, peers = [], {}
     for level in arguments.level or LEVELS:
-        noisy = noisy_copy(clean, level / 100 * unit, seed=round(100 * level))
+        sigma = level / 100 * unit * variation(clean.shape, arguments.varying)
+        noisy = noisy_copy(clean, sigma, seed=round(100 * level))
         for method, (estimate, more) in estimates(noisy, mask, volume.spacing, arguments, bundle, peers).items():
             scores = {name: metrics.METRICS[name].compute(clean, estimate, mask=mask, peak=unit) for name in METRICS}
             rows.append({"level_percent": level, "method": method, **rounded(scores), **more})
@@ -113,7 +117,17 @@ def middle(voxels: np.ndarray, edge: int) -> np.ndarray:
     return voxels[tuple(slice(max(0, (n - edge) // 2), max(0, (n - edge) // 2) + edge) for n in voxels.shape)]
 
 
-def noisy_copy(clean: np.ndarray, sigma: float, *, seed: int) -> np.ndarray:
+def variation(shape: tuple[int, ...], varying: bool) -> np.ndarray | float:
+    """Factor on the level: 1, or smooth over the block between 0.5 and 2."""
+    if not varying:
+        return 1.0
+    from SynthMRILib.simulation.fields import smooth_field
+
+    field = smooth_field(shape, np.random.default_rng(11), length=40.0)
+    return np.clip(np.exp(np.float32(0.4) * field), 0.5, 2.0)
+
+
+def noisy_copy(clean: np.ndarray, sigma: np.ndarray | float, *, seed: int) -> np.ndarray:
     noise = sigma * np.random.default_rng(seed).standard_normal((2, *clean.shape), dtype=np.float32)
     return np.hypot(clean + noise[0], noise[1]).astype(np.float32)
 

@@ -11,6 +11,7 @@ lesions.nii.gz: the same for acquired lesions. Writes `Documentation/figures/les
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -38,9 +39,7 @@ def main() -> int:
     record: dict[str, Any] = {
         "task": "lesion preservation",
         "commit": current_commit(CHECKOUT),
-        "command": f"python Testing/Benchmarks/{Path(__file__).name} --data FOLDER --lesions {arguments.lesions}"
-        + "".join(f" --head {n}" for n in arguments.head)
-        + (f" --patient {arguments.patient.name}" if arguments.patient else ""),
+        "commands": [],
         "bundles": {b.name: b.weights_sha256 for b in bundles.values()},
         "definitions": lesions.DEFINITIONS,
         "input_spacing_mm": 2.0,
@@ -48,6 +47,9 @@ def main() -> int:
         "further_noise_for_denoising_percent": 100 * FURTHER_NOISE,
         "subjects": {},
     }
+    target = CHECKOUT / "Documentation" / "figures" / "lesion_preservation.json"
+    record |= earlier(target, record["bundles"])
+    record["commands"].append(command_line(arguments))
     pooled: dict[str, list[Any]] = {}
     for name, reference, mask, noise in subjects(arguments):
         rows = {}
@@ -61,9 +63,25 @@ def main() -> int:
             sys.stdout.write(f"{name} {method} {rows[method]}\n")
             sys.stdout.flush()
         record["subjects"][name] = rows
-        record["all_heads"] = {method: lesions.summary(changes) for method, changes in pooled.items()}
-        write_record(CHECKOUT / "Documentation" / "figures" / "lesion_preservation.json", record)
+        if pooled:
+            record["all_heads"] = {method: lesions.summary(changes) for method, changes in pooled.items()}
+        write_record(target, record)
     return 0
+
+
+def earlier(target: Path, bundles: dict[str, str]) -> dict[str, Any]:
+    """What an earlier run with the same bundles measured on other subjects."""
+    record = json.loads(target.read_text(encoding="utf-8")) if target.is_file() else {}
+    if record.get("bundles") != bundles:
+        return {}
+    return {name: record[name] for name in ("subjects", "all_heads", "commands") if name in record}
+
+
+def command_line(arguments: argparse.Namespace) -> str:
+    """The command, without paths."""
+    words = [f"python Testing/Benchmarks/{Path(__file__).name} --data FOLDER --lesions {arguments.lesions}"]
+    words += [f"--head {number}" for number in arguments.head]
+    return " ".join([*words, *([f"--patient {arguments.patient.name}"] if arguments.patient else [])])
 
 
 def build_parser() -> argparse.ArgumentParser:

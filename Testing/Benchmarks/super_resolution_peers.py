@@ -4,7 +4,7 @@
         [--bundle NAME]... [--edge VOXELS] [--weight W]
 
 The middle `--edge` voxels of each volume are averaged to half their resolution and brought back by trilinear, cubic
-B-spline and windowed sinc interpolation, by total variation (`evaluation/tv_reconstruction.py`) and by each
+B-spline and windowed sinc interpolation, by total variation (`through_plane/total_variation.py`) and by each
 bundle. Figures as in `super_resolution_quality.py`; seconds are CPU seconds of one thread. Bundles of the trained peers
 (ESRGAN-3D, DCSRN; configurations in `queue/`) are added by `--bundle` once they are trained; this run says which were.
 Writes `Documentation/figures/super_resolution_peers_<subject>.json`.
@@ -64,7 +64,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--split", required=True, choices=["train", "validate", "test"])
     parser.add_argument("--bundle", action="append", default=[], help="repeatable; default: the best installed one")
     parser.add_argument("--edge", type=int, default=96, help="edge of the block in voxels")
-    parser.add_argument("--weight", type=float, default=0.003, help="of total variation")
+    parser.add_argument("--weight", type=float, default=0.001, help="of total variation; best on patient07")
     return parser
 
 
@@ -97,9 +97,9 @@ def measure(path: Path, arguments: argparse.Namespace, bundles: list[Any]) -> It
 def methods(coarse: Any, fine: Any, weight: float, bundles: list[Any]) -> Iterator[tuple[str, Any]]:
     """Name of each method and a function that gives its voxels."""
     from SynthMRILib.evaluation.baselines import BASELINES, upsample
-    from SynthMRILib.evaluation.tv_reconstruction import reconstruct
     from SynthMRILib.progress import no_progress
     from SynthMRILib.tasks import get_task
+    from SynthMRILib.through_plane.total_variation import reconstruct
 
     for kind in BASELINES:
         yield kind, lambda kind=kind: upsample(coarse, 2, kind).voxels

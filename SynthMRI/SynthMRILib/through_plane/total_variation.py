@@ -7,33 +7,46 @@ algorithm of Chambolle and Pock (Journal of Mathematical Imaging and Vision 2011
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from ..intensity import reference_intensity
+from ..progress import Progress, no_progress
 from ..slice_profile import Acquisition
-from ..through_plane.resampling import resampled
 from ..volume import Grid, Volume
+from .resampling import resampled
 
 #: Squared norm of the forward differences in three dimensions is at most 12; that of the averaging at most 1.
 STEP = 0.95 / np.sqrt(12.0)
 
 
-def reconstruct(coarse: Volume, fine: Grid, *, weight: float = 0.003, iterations: int = 100) -> Volume:
+def reconstruct(
+    coarse: Volume,
+    fine: Grid,
+    *,
+    weight: float = 0.001,
+    iterations: int = 100,
+    progress: Progress = no_progress,
+    **profile: Any,
+) -> Volume:
     """The volume on the fine grid that minimizes data misfit plus total variation.
 
     Args:
         coarse: what was acquired; its axes are those of `fine`.
         weight: of total variation, relative to the reference intensity of `coarse`.
         iterations: of the primal-dual algorithm.
+        profile: thickness and kind of `slice_profile.Acquisition.between`.
     """
-    acquisition = Acquisition.between(fine, coarse.grid)
+    acquisition = Acquisition.between(fine, coarse.grid, **profile)
     unit = np.float32(reference_intensity(coarse.voxels) or 1.0)
     y = coarse.voxels / unit
     x = resampled(coarse, fine).voxels / unit
     shares = np.float32(acquisition.apply(acquisition.transposed(np.ones_like(y))).max())
     dual = np.zeros((3, *x.shape), dtype=np.float32)
     ahead = x
-    for _ in range(iterations):
+    for step in range(iterations):
+        progress(step / iterations, "Reconstructing")
         dual += np.float32(STEP) * gradient(ahead)
         dual /= np.maximum(1, np.sqrt((dual**2).sum(axis=0)) / np.float32(weight))
         misfit = acquisition.transposed(acquisition.apply(x) - y) / shares

@@ -7,7 +7,7 @@ import pytest
 from SynthMRILib.evaluation.baselines import upsample
 from SynthMRILib.evaluation.degrade import degrade
 from SynthMRILib.evaluation.metrics import psnr
-from SynthMRILib.evaluation.tv_reconstruction import divergence, gradient, reconstruct
+from SynthMRILib.through_plane.total_variation import divergence, gradient, reconstruct
 from SynthMRILib.volume import Grid, Volume
 
 
