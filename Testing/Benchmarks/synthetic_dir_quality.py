@@ -86,7 +86,7 @@ def measure(arguments: argparse.Namespace) -> dict[str, Any]:
         np.savez_compressed(arguments.pictures, **{f"{m}:{'+'.join(i)}": v for m, i, v, _ in made})
     rows = []
     for method, inputs, voxels, seconds in made:
-        for sigma in (0.0,) if method == "network" else SMOOTHINGS_MM:
+        for sigma in (0.0,) if bundle and method in ("network", "dictionary") else SMOOTHINGS_MM:
             shown = arithmetic.smoothed(voxels, brain, sigma_mm=sigma, spacing=grid.spacing)
             row = {**figures_of(shown, reference), **dir_likeness.other_regions(shown, reference)}
             rows.append({"method": method, "inputs": list(inputs), "smoothing_mm": sigma, "seconds": seconds, **row})
