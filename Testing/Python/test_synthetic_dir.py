@@ -118,7 +118,8 @@ def test_a_dictionary_without_t1_warns_that_fluid_stays_bright(phantom):
 
 
 def test_the_page_quotes_the_record():
-    rows = json.loads((DOCUMENTATION / "figures" / "synthetic_dir_dir-simulated_patient07.json").read_text("utf-8"))["rows"]
+    record = DOCUMENTATION / "figures" / "synthetic_dir_dir-simulated_patient07.json"
+    rows = json.loads(record.read_text("utf-8"))["rows"]
     recorded = {(r["method"], " + ".join(r["inputs"]), f"{r['smoothing_mm']:g}"): f"{r['auprc']:.2f}" for r in rows}
     lines = (DOCUMENTATION / "synthetic_dir.md").read_text("utf-8").splitlines()
     table = [[cell.strip() for cell in line.split("|")[1:5]] for line in lines if line.startswith("| ")][1:]
