@@ -41,6 +41,7 @@ DISTRIBUTIONS = {
     "PySide6": "pyside6-essentials",
     "shiboken6": "pyside6-essentials",
     "skimage": "scikit-image",
+    "sklearn": "scikit-learn",
     "slicer": "slicer-core",
     "vtk": "slicer-core",
 }
