@@ -12,6 +12,7 @@ from conftest import head_like, placed_grid
 from SynthMRILib import cli
 from SynthMRILib.bundles import Bundle, load_bundle
 from SynthMRILib.errors import InputError
+from SynthMRILib.evaluation.metrics import psnr
 from SynthMRILib.networks.unet import ResidualUNet
 from SynthMRILib.progress import no_progress
 from SynthMRILib.slice_profile import Acquisition
@@ -105,13 +106,16 @@ def test_thick_slices_come_back_on_a_fine_grid_in_every_orientation(orientation:
 
 
 @pytest.mark.usefixtures("nothing_installed")
-def test_without_a_network_the_result_is_interpolated_and_says_so() -> None:
-    thick = thick_volume()[1]
-    result = TASK.run({"input": thick}, None, ThroughPlaneParameters(spacing=[1, 1, 1], residual=True), no_progress)
-    assert result.measurements["findings"][0]["code"] == "interpolated"
-    assert np.array_equal(result.outputs["output"].voxels, resampled(thick, result.outputs["output"].grid).voxels)
+def test_without_a_network_total_variation_serves_and_a_warning_says_so() -> None:
+    sharp, thick = thick_volume()
+    parameters = ThroughPlaneParameters(spacing=[1, 1, 1], profile="box", residual=True)
+    result = TASK.run({"input": thick}, None, parameters, no_progress)
+    assert result.measurements["findings"][0]["code"] == "no-network"
+    assert result.provenance["method_used"] == "total-variation"
+    output, spline = result.outputs["output"], resampled(thick, result.outputs["output"].grid)
+    assert psnr(sharp.voxels, output.voxels) > psnr(sharp.voxels, spline.voxels) + 0.5
     assert result.outputs["residual"].grid.matches(thick.grid)
-    assert result.measurements["consistency"]["rms_percent"] < 10
+    assert result.measurements["consistency"]["rms_percent"] < 1
 
 
 def test_the_automatic_spacing_is_isotropic() -> None:
@@ -126,6 +130,7 @@ BAD = {
     "a gap as large as the distance": ({"gap": 4.0, "spacing": [1, 1, 1]}, "must be smaller than the distance"),
     "a negative gap": ({"gap": -1.0}, "must not be negative"),
     "an unknown method": ({"method": "magic"}, "Unknown method 'magic'"),
+    "an unknown profile": ({"profile": "sharp"}, "Unknown slice profile 'sharp'"),
     "a tile below zero": ({"tile": -1}, "tile size must be positive"),
 }
 

@@ -43,6 +43,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         "--spacing", type=float, nargs=3, metavar=("X", "Y", "Z"), help="any new spacing [mm] along i, j and k instead"
     )
     parser.add_argument("--gap", type=float, default=0.0, help="with --spacing: gap between slices [mm]")
+    parser.add_argument("--profile", default="gaussian", help="with --spacing: profile of slices, gaussian or box")
     parser.add_argument(
         "--residual", type=Path, metavar="FILE", help="also write what the result would change in the input's voxels"
     )
@@ -54,7 +55,7 @@ def run_super_resolution(arguments: argparse.Namespace) -> int:
     values = {**run_parameters(arguments), "method": arguments.method, "residual": arguments.residual is not None}
     others = {"residual": arguments.residual}
     if arguments.spacing:
-        values |= {"spacing": arguments.spacing, "gap": arguments.gap}
+        values |= {"spacing": arguments.spacing, "gap": arguments.gap, "profile": arguments.profile}
         return run_task("through-plane", arguments, values, others=others)
     values |= {"factor": arguments.factor, "sharpness": arguments.sharpness}
     return run_task("super-resolution", arguments, values, others=others)
