@@ -35,6 +35,7 @@ NETWORKS = {
     "RRDBNet": ("rrdb", "RRDBNet"),
     "ResidualUNet": ("unet", "ResidualUNet"),
     "SeverityNet": ("severity", "SeverityNet"),
+    "FilterBank": ("filter_bank", "FilterBank"),
     "ConditionalDiffusion": ("diffusion", "ConditionalDiffusion"),
     "SliceEncoder": ("slice_encoder", "SliceEncoder"),
     "SliceResNet": ("slice_resnet", "SliceResNet"),

@@ -3,7 +3,7 @@
     python Testing/Benchmarks/motion_severity_fit.py RUN/bundle [--train FILE] [--validate FILE]
 
 Writes the model into the metadata of the bundle and prints what it reaches on the held-out pairs. Of each pair the
-volume with motion, the one without and, held out, one with half of the artifact are looked at.
+volume with motion and the one without are looked at.
 """
 
 from __future__ import annotations
@@ -38,12 +38,13 @@ def main() -> int:
     parser.add_argument("--train", type=Path, default=CACHES / "motion_train.safetensors")
     parser.add_argument("--validate", type=Path, default=CACHES / "motion_validate.safetensors")
     parser.add_argument("--ridge", type=float, default=10.0)
+    parser.add_argument("--every", type=int, default=1, help="use each n-th training pair")
     arguments = parser.parse_args()
     from SynthMRILib.bundles import METADATA, load_bundle
 
     bundle = load_bundle(arguments.bundle)
-    learned = gathered(bundle, arguments.train, (1.0, 0.0))
-    held_out = gathered(bundle, arguments.validate, (1.0, 0.5, 0.0))
+    learned = gathered(bundle, arguments.train, arguments.every)
+    held_out = gathered(bundle, arguments.validate, 1)
     model, figures = fitted(learned, held_out, arguments.ridge)
     metadata = json.loads((bundle.folder / METADATA).read_text(encoding="utf-8"))
     metadata["synthmri"]["severity"] = model.as_dict()
@@ -56,30 +57,28 @@ def main() -> int:
 Row = tuple[dict[str, float], float]
 
 
-def gathered(bundle, path: Path, amounts: tuple[float, ...]) -> list[Row]:
+def gathered(bundle, path: Path, every: int) -> list[Row]:
     """Features and severity of every volume; kept beside the cache, as they take minutes."""
     kept = path.with_suffix(f".{bundle.weights_sha256[:8]}.json")
     if kept.is_file():
         return [(features, severity) for features, severity in json.loads(kept.read_text(encoding="utf-8"))]
-    rows = list(measured(bundle, path, amounts))
+    rows = list(measured(bundle, path, every))
     kept.write_text(json.dumps(rows), encoding="utf-8")
     return rows
 
 
-def measured(bundle, path: Path, amounts: tuple[float, ...]) -> Iterator[Row]:
+def measured(bundle, path: Path, every: int) -> Iterator[Row]:
     from SynthMRILib.intensity import IntensityScale
     from SynthMRILib.motion.estimate import all_features
     from SynthMRILib.tasks.base import Parameters
     from SynthMRILib.training.cache import Cache
 
     cache = Cache(path)
-    for index in range(0, len(cache), 2):
-        moved, still = (cache.volume(index + n).astype(np.float32) for n in (0, 1))
-        for amount in amounts:
-            voxels = still + np.float32(amount) * (moved - still)
+    for index in range(0, len(cache), 2 * every):
+        for n, severity in enumerate((cache.entries[index].extra["severity_mm"], 0.0)):
+            voxels = cache.volume(index + n).astype(np.float32)
             voxels = IntensityScale.fit(voxels).apply(voxels)
-            features = all_features(bundle, voxels, Parameters(device="cpu"), lambda *_: None)
-            yield features, amount * cache.entries[index].extra["severity_mm"]
+            yield all_features(bundle, voxels, Parameters(device="cpu"), lambda *_: None), severity
         sys.stderr.write(f"{index // 2 + 1} of {len(cache) // 2}\n")
 
 

@@ -8,7 +8,7 @@ from scipy import ndimage
 from torch import nn
 
 BLOCK = 64
-MOST_BLOCKS = 10
+MOST_BLOCKS = 6
 SIGNAL = 0.05
 
 

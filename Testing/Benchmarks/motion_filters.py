@@ -1,0 +1,158 @@
+"""Fit the filter bank of motion correction to packed pairs by least squares, and write it as a bundle.
+
+    python Testing/Benchmarks/motion_filters.py OUTPUT [--train FILE] [--validate FILE]
+
+The network is told a severity that errs as the estimate does, so that a wrong one does little harm.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+import torch
+
+CHECKOUT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(CHECKOUT / "SynthMRI"))
+from SynthMRILib.motion.condition import condition_of  # noqa: E402
+from SynthMRILib.networks.filter_bank import (  # noqa: E402
+    ORDERS,
+    RADIUS,
+    FilterBank,
+    edge_strength,
+    far_means,
+    fluctuation,
+    order_of,
+)
+from SynthMRILib.training.cache import Cache  # noqa: E402
+from SynthMRILib.training.export import BundleDescription, write_bundle  # noqa: E402
+from SynthMRILib.training.motion_correction import HeldOutPairs  # noqa: E402
+
+CACHES = CHECKOUT / "build" / "cache"
+CONFIG = CHECKOUT / "Testing" / "Benchmarks" / "queue" / "motion_correction.json"
+SEVERITIES_MM = (0.0, 0.3, 0.7, 1.3, 2.2, 4.0)
+BLOCK = 88
+SAMPLES = 15_000
+TOLD_DEVIATION = 0.35
+RIDGE = 1e-3
+FEATURES = (RADIUS + 1) ** 3 + 4
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("output", type=Path)
+    parser.add_argument("--train", type=Path, default=CACHES / "motion_train.safetensors")
+    parser.add_argument("--every", type=int, default=1, help="use each n-th training pair")
+    parser.add_argument("--validate", type=Path, default=CACHES / "motion_validate.safetensors")
+    arguments = parser.parse_args()
+    torch.set_num_threads(1)
+    cache = Cache(arguments.train)
+    network = FilterBank(**borders(cache))
+    fit(network, cache, arguments.every)
+    figures = HeldOutPairs(Cache(arguments.validate), size=64).gains(network)
+    words = json.loads(CONFIG.read_text(encoding="utf-8"))["bundle"]
+    write_bundle(
+        arguments.output,
+        network,
+        BundleDescription(
+            **{**words, "title": "Motion correction (adaptive filters)"},
+            task="motion-correction",
+            network_name="FilterBank",
+            network_arguments=borders_of(network),
+            training={
+                "fit": "least squares",
+                "pairs": len(cache) // 2 // arguments.every,
+                "samples a volume": SAMPLES,
+                "subjects": sorted({e.subject for e in cache.entries}),
+            },
+            validation=figures,
+        ),
+    )
+    sys.stdout.write(json.dumps(figures, indent=2) + "\n")
+    return 0
+
+
+def borders_of(network: FilterBank) -> dict[str, list[float]]:
+    return {n: list(getattr(network, n)) for n in ("fluctuations", "edges", "conditions")}
+
+
+def borders(cache: Cache) -> dict[str, list[float]]:
+    """Borders that share the voxels of the head among the classes evenly."""
+    fine, coarse = [], []
+    for index in range(0, len(cache), 10):
+        block = torch.from_numpy(block_of(cache, index))[None, None]
+        head = block > 0.05
+        fine.append(fluctuation(block)[head])
+        coarse.append(edge_strength(block)[head])
+    shares = {
+        "fluctuations": (torch.cat(fine), (0.1, 0.25, 0.45, 0.65, 0.85)),
+        "edges": (torch.cat(coarse), (0.3, 0.6, 0.85)),
+    }
+    found = {n: [round(float(q), 5) for q in np.quantile(v.numpy(), at)] for n, (v, at) in shares.items()}
+    return {**found, "conditions": [round(condition_of(s), 4) for s in SEVERITIES_MM]}
+
+
+def block_of(cache: Cache, index: int) -> np.ndarray:
+    """The middle of a volume: the same for both of a pair."""
+    return cache.block(index, tuple((n - BLOCK) // 2 for n in cache.shape(index)), BLOCK)
+
+
+@torch.inference_mode()
+def fit(network: FilterBank, cache: Cache, every: int) -> None:
+    """Normal equations of every class and severity, gathered pair by pair."""
+    number = len(network.conditions)
+    normal = torch.zeros(number, network.classes, FEATURES, FEATURES, dtype=torch.float64)
+    right = torch.zeros(number, network.classes, FEATURES, dtype=torch.float64)
+    square = torch.zeros(number, network.classes, dtype=torch.float64)
+    count = torch.zeros(number, network.classes, dtype=torch.float64)
+    rng = np.random.default_rng(0)
+    for index in range(0, len(cache), 2 * every):
+        moved, still = (torch.from_numpy(block_of(cache, index + n))[None, None] for n in (0, 1))
+        for amount in (1.0, float(rng.choice([0.0, rng.uniform(0.3, 0.9)]))):
+            volume = still + amount * (moved - still)
+            told = amount * cache.entries[index].extra["severity_mm"] * np.exp(TOLD_DEVIATION * rng.standard_normal())
+            condition = condition_of(told)
+            place = int(np.argmin(np.abs(np.array(network.conditions) - condition)))
+            features, change, classes = sampled(network, volume, still, rng)
+            for c in classes.unique():
+                part, target = features[classes == c], change[classes == c]
+                normal[place, c] += part.T @ part
+                right[place, c] += part.T @ target
+                square[place, c] += (target**2).sum()
+                count[place, c] += len(target)
+        sys.stderr.write(f"{index // 2 + 1} of {len(cache) // 2}\n")
+    scale = normal.diagonal(dim1=-2, dim2=-1).mean(dim=-1).clamp(min=1e-9)
+    penalty = RIDGE * scale[..., None, None] * torch.eye(FEATURES, dtype=torch.float64)
+    weights = torch.linalg.solve(normal + penalty, right[..., None])[..., 0]
+    error = square - 2 * (weights * right).sum(-1) + torch.einsum("sca,scab,scb->sc", weights, normal, weights)
+    network.taps.copy_(weights[..., : FEATURES - 4])
+    network.far.copy_(weights[..., FEATURES - 4 :])
+    network.log_variance.copy_((error / count.clamp(min=1)).clamp(min=1e-6).log())
+
+
+def sampled(network: FilterBank, volume: torch.Tensor, still: torch.Tensor, rng: np.random.Generator):
+    """Features (n, 31), wanted change (n,) and class (n,) of random voxels of the head."""
+    inside = torch.zeros_like(volume, dtype=torch.bool)
+    core = (0, 0, *(slice(RADIUS, -RADIUS),) * 3)
+    inside[core] = (still > 0.02)[core]
+    places = np.argwhere(inside[0, 0].numpy())
+    places = torch.from_numpy(places[rng.choice(len(places), min(SAMPLES, len(places)), replace=False)])
+    at = (0, 0, *places.T)
+    order = torch.tensor(ORDERS)[order_of(volume)[at]]
+    taps = torch.zeros(len(places), RADIUS + 1, RADIUS + 1, RADIUS + 1)
+    reach = range(-RADIUS, RADIUS + 1)
+    for offset in ((a, b, c) for a in reach for b in reach for c in reach):
+        shift = torch.zeros_like(places)
+        shift.scatter_(1, order, torch.tensor(offset).expand(len(places), 3))
+        taps[:, abs(offset[0]), abs(offset[1]), abs(offset[2])] += volume[(0, 0, *(places + shift).T)]
+    means = far_means(volume)[(0, slice(None), *places.T)].T
+    far = torch.cat([means[:, :3].gather(1, order), means[:, 3:]], dim=1)
+    features = torch.cat([taps.flatten(1), far], dim=1).double()
+    return features, (still - volume)[at].double(), network.classes_of(volume)[at]
+
+
+if __name__ == "__main__":
+    sys.exit(main())
