@@ -5,7 +5,8 @@
 For each configuration the first steps are trained on the CPU with one thread and broken off: parameters, processor
 seconds of a step (what to plan with: wall time also counts whatever else the machine is doing), peak memory and the
 size of the checkpoint go into `Documentation/figures/training_queue.json`. `--batch` rehearses with another batch; the
-cost of the configuration's own is then in proportion. `--table` only writes the table of `queue/README.md`.
+cost of the configuration's own is then in proportion. `--run NAME=FOLDER` takes from the log of a run that was made
+what a step cost there, all included. `--table` only writes the table of `queue/README.md`.
 """
 
 from __future__ import annotations
@@ -73,12 +74,18 @@ def main() -> int:
     parser.add_argument("names", nargs="*", help="configurations, of " + ", ".join(TASKS))
     parser.add_argument("--steps", type=int, default=20)
     parser.add_argument("--batch", type=int, help="patches a step instead of the configuration's")
+    parser.add_argument("--run", action="append", default=[], metavar="NAME=FOLDER", help="a run that was made")
     parser.add_argument("--table", action="store_true", help="only write the table of queue/README.md")
     arguments = parser.parse_args()
-    record = json.loads(RECORD.read_text(encoding="utf-8")) if RECORD.exists() else {"configurations": {}}
-    for name in () if arguments.table else arguments.names or TASKS:
-        row = rehearse(name, arguments.steps, arguments.batch)
-        record["configurations"][name] = {**row, "commit": current_commit(CHECKOUT)}
+    record = read_record()
+    for name, _, folder in (word.partition("=") for word in arguments.run):
+        record["configurations"].setdefault(name, settings_of(name))["run"] = seen_in(Path(folder))
+        write_record(RECORD, record)
+    for name in () if arguments.table or arguments.run else arguments.names or TASKS:
+        row = {**settings_of(name), **rehearse(name, arguments.steps, arguments.batch)}
+        record = read_record()
+        record["configurations"][name] = {**record["configurations"].get(name, {}), **row}
+        record["configurations"][name]["commit"] = current_commit(CHECKOUT)
         record["command"] = "OMP_NUM_THREADS=1 python Testing/Benchmarks/queue_rehearsal.py"
         record["data"] = "training and validation caches of the project's own sets; no test subject"
         record["gpu"] = "not measured"
@@ -86,6 +93,27 @@ def main() -> int:
         sys.stdout.write(json.dumps({name: row}) + "\n")
     write_table(record["configurations"])
     return 0
+
+
+def read_record() -> dict[str, Any]:
+    return json.loads(RECORD.read_text(encoding="utf-8")) if RECORD.exists() else {"configurations": {}}
+
+
+def settings_of(name: str) -> dict[str, Any]:
+    """What the configuration asks for."""
+    config = json.loads((QUEUE / f"{name}.json").read_text(encoding="utf-8"))
+    return {"steps": config["loop"]["steps"], "batch": config["training"].get("batch")}
+
+
+def seen_in(folder: Path) -> dict[str, Any]:
+    """Steps, wall seconds of a step (validation included) and size of the checkpoint of a run that was made."""
+    text = (folder / "training.jsonl").read_text(encoding="utf-8")
+    last = [json.loads(line) for line in text.splitlines()][-1]
+    return {
+        "steps": last["step"],
+        "wall_seconds_a_step": round(last["seconds"] / last["step"], 3),
+        "checkpoint_megabytes": round((folder / "checkpoint.pt").stat().st_size / 1e6, 2),
+    }
 
 
 def rehearse(name: str, steps: int, batch: int | None) -> dict[str, Any]:
@@ -113,8 +141,6 @@ def rehearse(name: str, steps: int, batch: int | None) -> dict[str, Any]:
     used = config["training"].get("batch")
     seconds = clock.per_step(clock.processor)
     return {
-        "steps": config["loop"]["steps"],
-        "batch": own,
         "rehearsed": {"steps": steps, "batch": used, "load_average": round(os.getloadavg()[0], 1)},
         "parameters": sum(tensor.numel() for tensor in network.values()),
         "processor_seconds_a_step": round(seconds * own / used, 3) if own and used else seconds,
@@ -134,8 +160,8 @@ def settings_class(task: str) -> type:
 def write_table(rows: dict[str, dict[str, Any]]) -> None:
     """The table in the README of the queue, between two marks."""
     head = (
-        "| configuration | task | parameters | steps x batch | processor time a step | one core | one GPU "
-        "| checkpoint |\n|---|---|---|---|---|---|---|---|\n"
+        "| configuration | task | steps x batch | rehearsed: processor time a step, all steps on one core "
+        "| run that was made, wall time | one GPU | checkpoint |\n|---|---|---|---|---|---|---|\n"
     )
     lines = [line(name, rows[name]) for name in TASKS if name in rows]
     path = QUEUE / "README.md"
@@ -145,17 +171,20 @@ def write_table(rows: dict[str, dict[str, Any]]) -> None:
 
 
 def line(name: str, row: dict[str, Any]) -> str:
-    hours = row["processor_seconds_a_step"] * row["steps"] / 3600
+    rehearsed = run = "-"
+    size = row.get("checkpoint_megabytes", row.get("run", {}).get("checkpoint_megabytes"))
+    if "rehearsed" in row:
+        seconds = row["processor_seconds_a_step"]
+        rehearsed = f"{seconds:.2f} s, {duration(seconds * row['steps'] / 3600)}"
+    if "run" in row:
+        seconds = row["run"]["wall_seconds_a_step"]
+        run = f"{seconds:.2f} s over {row['run']['steps']:,} steps, all: {duration(seconds * row['steps'] / 3600)}"
     batch = f"{row['steps']:,} x {row['batch']}"
-    return (
-        f"| [{name}]({name}.json) | {TASKS[name]} | {row['parameters']:,} | {batch} "
-        f"| {row['processor_seconds_a_step']:.2f} s | {duration(hours)} | not measured "
-        f"| {row['checkpoint_megabytes']:.1f} MB |\n"
-    )
+    return f"| [{name}]({name}.json) | {TASKS[name]} | {batch} | {rehearsed} | {run} | not measured | {size:.1f} MB |\n"
 
 
 def duration(hours: float) -> str:
-    return f"{60 * hours:.0f} min" if hours < 2 else f"{hours:.0f} h" if hours < 48 else f"{hours / 24:.0f} days"
+    return f"{60 * hours:.0f} min" if hours < 2 else f"{hours:.1f} h" if hours < 48 else f"{hours / 24:.0f} days"
 
 
 if __name__ == "__main__":
