@@ -3,13 +3,14 @@
     python Testing/Benchmarks/network_speed.py [--seconds 4] [--documentation FOLDER]
 
 A step is forward, backward and one update by Adam on random numbers of the size that is stated. Seconds are those of
-the processor, so that other work on the machine disturbs them little; with several free cores a step takes less time.
+the processor: other work on the machine still slows them through shared caches, so the load is recorded too.
 Writes `Documentation/figures/network_speed.json`.
 """
 
 from __future__ import annotations
 
 import argparse
+import os
 import platform
 import sys
 import time
@@ -55,6 +56,7 @@ def main() -> int:
         "command": f"python Testing/Benchmarks/{Path(__file__).name}",
         "commit": current_commit(CHECKOUT),
         "machine": {"processor": processor(), "threads": 1, "torch": torch.__version__, "precision": "float32"},
+        "load_average": [round(load, 1) for load in os.getloadavg()],
         "unit": "per processor second on one thread, batch of one",
         "networks": rows,
     }
