@@ -59,17 +59,13 @@ def main() -> int:
     parser.add_argument("--bundle", help="name or folder; the best one for super-resolution by default")
     parser.add_argument("--contrasts", type=int, default=1, help="contrasts of each head and structure, 1 to 3")
     parser.add_argument("--record", action="store_true")
-    parser.add_argument("--keep", type=Path, help="folder for the maps of every crop")
+    parser.add_argument("--keep", type=Path, help="folder in which the maps of every crop are kept, and taken from")
     arguments = parser.parse_args()
     bundle = load_bundle(arguments.bundle) if arguments.bundle else best_bundle("super-resolution")
     places = []
-    for place in all_places(arguments.data, HEADS[arguments.split], bundle, arguments.contrasts):
+    for place in all_places(arguments.data, HEADS[arguments.split], bundle, arguments.contrasts, arguments.keep):
         places.append(place)
         sys.stderr.write(f"{place.name}\n")
-        if arguments.keep:
-            arguments.keep.mkdir(parents=True, exist_ok=True)
-            maps = {f"{kind}_{n}": v for kind in ("usual", "foreign") for n, v in getattr(place, kind).items()}
-            np.savez(arguments.keep / f"{place.name}.npz", **maps)
     figures = score(places)
     record = {
         "split": arguments.split,
@@ -90,7 +86,7 @@ def main() -> int:
     return 0
 
 
-def all_places(data: Path, heads: tuple[int, ...], bundle, contrasts: int):
+def all_places(data: Path, heads: tuple[int, ...], bundle, contrasts: int, keep: Path | None):
     from SynthMRILib.volume_io import read_volume
 
     for number in heads:
@@ -99,8 +95,31 @@ def all_places(data: Path, heads: tuple[int, ...], bundle, contrasts: int):
         for n, structure in enumerate(STRUCTURES):
             for step in range(contrasts):
                 contrast = CONTRASTS[(n + number + step) % len(CONTRASTS)]
-                seed = [number, n, step]
-                yield make_place(f"head_{number:02d} {structure} {contrast}", labels, structure, contrast, seed, bundle)
+                name, seed = f"head_{number:02d} {structure} {contrast}", [number, n, step]
+                place = kept_place(keep, name, structure) if keep else None
+                if place is None:
+                    place = make_place(name, labels, structure, contrast, seed, bundle)
+                    keep_place(keep, place)
+                yield place
+
+
+def kept_place(keep: Path, name: str, structure: str) -> Place | None:
+    """A place that an earlier run has kept; only for the same weights and settings."""
+    path = keep / f"{name}.npz"
+    if not path.is_file():
+        return None
+    with np.load(path) as maps:
+        parts = [
+            {n.removeprefix(f"{kind}_"): maps[n] for n in maps if n.startswith(kind)} for kind in ("usual", "foreign")
+        ]
+    return Place(name, structure, *parts)
+
+
+def keep_place(keep: Path | None, place: Place) -> None:
+    if keep:
+        keep.mkdir(parents=True, exist_ok=True)
+        maps = {f"{kind}_{n}": v for kind in ("usual", "foreign") for n, v in getattr(place, kind).items()}
+        np.savez(keep / f"{place.name}.npz", **maps)
 
 
 def central_box(labels: np.ndarray) -> np.ndarray:
@@ -176,7 +195,7 @@ def score(places: list[Place]) -> dict[str, Any]:
     usual = {name: np.concatenate([p.usual[name][head_of(p.usual)] for p in places]) for name in SIGNALS}
     levels = usual_levels(usual)
     alarm = float(np.percentile(combined(usual, levels), 95))
-    rows, pooled = [], {"failed": [], **{name: [] for name in SCORES}}
+    rows, pooled = [], {"failed": [], "around": [], **{name: [] for name in SCORES}}
     for place in places:
         inside = head_of(place.foreign)
         limit = float(np.percentile(error_of(place.usual)[head_of(place.usual)], 99))
@@ -187,6 +206,7 @@ def score(places: list[Place]) -> dict[str, Any]:
             pooled[name].append(scores[name])
         pooled["failed"].append(failed)
         around = ndimage.binary_dilation(place.foreign["mask"] > 0, iterations=NEAR)[inside]
+        pooled["around"].append(around)
         near = around & failed
         found = float((scores["combination"][near] > alarm).mean()) if near.any() else None
         rows.append(
@@ -202,12 +222,15 @@ def score(places: list[Place]) -> dict[str, Any]:
                 "auroc_near_structure": {n: rounded(area_under_roc(near[around], scores[n][around])) for n in SCORES},
             }
         )
-    failed = np.concatenate(pooled.pop("failed"))
+    failed, around = (np.concatenate(pooled.pop(name)) for name in ("failed", "around"))
     joined = {name: np.concatenate(values) for name, values in pooled.items()}
     return {
         "prevalence": round(float(failed.mean()), 5),
         "auroc": {name: rounded(area_under_roc(failed, values)) for name, values in joined.items()},
         "auprc": {name: rounded(average_precision(failed, values)) for name, values in joined.items()},
+        "auroc_near_structures": {
+            name: rounded(area_under_roc(failed[around], values[around])) for name, values in joined.items()
+        },
         "places": rows,
     }
 
@@ -240,7 +263,8 @@ def draw_missed(places: list[Place], figures: dict[str, Any], folder: Path) -> l
     axes = figure.subplots(len(chosen), 4, squeeze=False)
     for row, (place, share) in zip(axes, chosen):
         maps = place.foreign
-        at = int(error_of(maps).reshape(len(maps["mask"]), -1).sum(axis=1).argmax())
+        around = ndimage.binary_dilation(maps["mask"] > 0, iterations=NEAR)
+        at = int((error_of(maps) * around).reshape(len(around), -1).sum(axis=1).argmax())
         suspicion = combined({name: maps[name] for name in SIGNALS}, levels)
         shown = [
             (maps["truth"][at], "gray", 1.0, place.name),
@@ -250,6 +274,7 @@ def draw_missed(places: list[Place], figures: dict[str, Any], folder: Path) -> l
         ]
         for axis, (image, colors, top, title) in zip(row, shown):
             axis.imshow(image[::-1], cmap=colors, vmin=0, vmax=top)
+            axis.contour(maps["mask"][at][::-1] > 0, [0.5], colors="cyan", linewidths=0.5)
             axis.set_title(title, color="white", fontsize=7)
             axis.set_axis_off()
     figure.subplots_adjust(left=0.01, right=0.99, bottom=0.01, top=0.95, wspace=0.03, hspace=0.15)

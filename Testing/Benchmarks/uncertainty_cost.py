@@ -2,7 +2,7 @@
 
     python Testing/Benchmarks/uncertainty_cost.py [--bundle NAME] [--shape K J I] [--record]
 
-CPU seconds of a single thread, the least of three runs each, so that other work on the machine counts little. Peak
+CPU seconds of a single thread, the least of two runs each, so that other work on the machine counts little. Peak
 memory is that of a process of its own for each number of passes. The volume is random texture without background.
 `--record` writes `Documentation/figures/uncertainty_cost.json`.
 """
@@ -22,8 +22,8 @@ import numpy as np
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(CHECKOUT / "SynthMRI"))
-PASSES = (5, 20, 80)
-RUNS = 3
+PASSES = (5, 20, 40)
+RUNS = 2
 
 
 def main() -> int:
@@ -47,7 +47,7 @@ def main() -> int:
 def build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--bundle", help="name or folder; the best one for super-resolution by default")
-    parser.add_argument("--shape", type=int, nargs=3, default=(64, 64, 64), metavar=("K", "J", "I"))
+    parser.add_argument("--shape", type=int, nargs=3, default=(48, 48, 48), metavar=("K", "J", "I"))
     parser.add_argument("--record", action="store_true", help="write the record of the figures")
     parser.add_argument("--passes", type=int, help=argparse.SUPPRESS)
     return parser

@@ -11,6 +11,7 @@ import pytest
 import torch
 from bundle_support import a_network, make_bundle
 from conftest import head_like, placed_grid
+from scipy import ndimage
 from SynthMRILib import cli
 from SynthMRILib.bundles import Bundle, load_bundle
 from SynthMRILib.errors import InputError
@@ -26,7 +27,7 @@ from SynthMRILib.uncertainty.calibration import (
 )
 from SynthMRILib.uncertainty.calibration_cases import Case, halved, listed
 from SynthMRILib.uncertainty.findings import find_clusters
-from SynthMRILib.uncertainty.fitting import sample_blocks, sample_case
+from SynthMRILib.uncertainty.fitting import calibrate_bundle, sample_blocks, sample_case
 from SynthMRILib.uncertainty.sampling import DropoutPasses, RunningMoments, pass_mask
 from SynthMRILib.volume import Grid, Volume
 from SynthMRILib.volume_io import read_volume, write_volume
@@ -196,17 +197,17 @@ def test_calibration_needs_volumes_and_a_new_folder(a_bundle: Bundle, tmp_path: 
 
 def test_blocks_of_each_volume_calibrate_like_all_of_it(a_bundle: Bundle) -> None:
     shape = (64, 68, 70)
-    rng = np.random.default_rng(0)
-    truth = Volume(head_like(shape) + 20 * rng.random(shape), placed_grid(shape, spacing=(1, 1, 1)))
+    texture = ndimage.gaussian_filter(np.random.default_rng(0).normal(size=shape), 1.5)
+    truth = Volume(300 + 500 * texture, placed_grid(shape, spacing=(1, 1, 1)))
     case = Case("one", "t1w", lambda: halved(truth))
     whole = sample_case(a_bundle, case, samples=2)
     blocks = sample_blocks(a_bundle, case, samples=2, blocks=3)
     for level in (50, 68, 90, 95):
         multipliers = (fit_multipliers(s.error, s.total)[level] for s in (whole, blocks))
-        assert next(multipliers) == pytest.approx(next(multipliers), rel=0.1)
+        assert next(multipliers) == pytest.approx(next(multipliers), rel=0.2)
     assert blocks.measured == whole.measured
     assert blocks.residual["relative_residual"] == pytest.approx(whole.residual["relative_residual"], rel=0.3)
-    assert np.percentile(blocks.all_totals, 95) == pytest.approx(np.percentile(whole.all_totals, 95), rel=0.1)
+    assert np.percentile(blocks.all_totals, 95) == pytest.approx(np.percentile(whole.all_totals, 95), rel=0.2)
 
 
 def test_a_list_of_cases_is_read_and_a_bad_one_refused(tmp_path: Path) -> None:
@@ -225,3 +226,18 @@ def test_a_list_of_cases_is_read_and_a_bad_one_refused(tmp_path: Path) -> None:
         (tmp_path / "bad.json").write_text(text)
         with pytest.raises(InputError, match="not a list of cases"):
             listed(tmp_path / "bad.json")
+
+
+def test_intervals_are_kept_when_only_ranges_are_measured_anew(a_bundle: Bundle, tmp_path: Path) -> None:
+    truth = Volume(head_like((36, 36, 36)), placed_grid((36, 36, 36), spacing=(1, 1, 1)))
+    cases = [Case(name, "t1w", lambda: halved(truth)) for name in ("one", "two")]
+    common = {"samples": 2, "report": str}
+    with pytest.raises(InputError, match="no intervals"):
+        calibrate_bundle(a_bundle, cases, output=tmp_path / "none", keep_intervals=True, **common)
+    first = calibrate_bundle(a_bundle, cases, output=tmp_path / "first", **common)
+    again = calibrate_bundle(
+        load_bundle(tmp_path / "first"), cases, output=tmp_path / "again", keep_intervals=True, blocks=1, **common
+    )
+    assert again.multipliers == first.multipliers and again.facts["volumes"] == first.facts["volumes"]
+    assert (first.facts["reference_blocks"], again.facts["reference_blocks"]) == ("all", 1)
+    assert again.gate["input"]["volumes"] == 2 and len(again.quality["relative_residual"]) == 2

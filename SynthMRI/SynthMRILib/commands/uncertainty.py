@@ -74,6 +74,7 @@ def _add_calibrate(subparsers: argparse._SubParsersAction) -> None:
     parser.add_argument("--cases", type=Path, metavar="JSON", help="any task: list of inputs and references")
     parser.add_argument("--samples", type=int, default=20, help="stochastic passes")
     parser.add_argument("--blocks", type=int, default=0, help="sample each volume in so many blocks; 0 uses all of it")
+    parser.add_argument("--keep-intervals", action="store_true", help="only measure the ranges of gate and light anew")
     parser.add_argument("--output", type=Path, required=True, help="folder of the calibrated copy of the bundle")
     parser.set_defaults(run=run_calibrate)
 
@@ -205,6 +206,7 @@ def run_calibrate(arguments: argparse.Namespace) -> int:
         samples=arguments.samples,
         output=arguments.output,
         blocks=arguments.blocks,
+        keep_intervals=arguments.keep_intervals,
         report=lambda text: sys.stderr.write(text + "\n"),
     )
     print_json(calibration.as_dict())

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from scipy import stats
 
 LEVELS = (50, 68, 90, 95)
 SMALLEST_DEVIATION = 1e-6
@@ -78,11 +77,15 @@ def coverage(error: np.ndarray, total: np.ndarray, multipliers: dict[int, float]
 
 def rank_correlation(error: np.ndarray, total: np.ndarray) -> float:
     """Spearman's correlation between absolute error and predicted deviation."""
+    from scipy import stats
+
     return float(stats.spearmanr(np.abs(error).ravel(), total.ravel()).statistic)
 
 
 def area_under_roc(positive: np.ndarray, score: np.ndarray) -> float | None:
     """Probability that a positive voxel scores above another one (ties count half); None without both kinds."""
+    from scipy import stats
+
     positive, score = positive.ravel().astype(bool), score.ravel()
     hits, others = int(positive.sum()), int((~positive).sum())
     if not hits or not others:

@@ -131,14 +131,28 @@ def without_calibration(bundle: Bundle) -> Bundle:
 
 
 def calibrate_bundle(
-    bundle: Bundle, cases: list[Case], *, samples: int, output: Path, report: Callable[[str], None], blocks: int = 0
+    bundle: Bundle,
+    cases: list[Case],
+    *,
+    samples: int,
+    output: Path,
+    report: Callable[[str], None],
+    blocks: int = 0,
+    keep_intervals: bool = False,
 ) -> Calibration:
     """Write a copy of the bundle with a calibration fitted on the cases, and return it.
 
-    With `blocks`, each case is sampled in so many blocks instead of everywhere (see `block_sampling`).
     Every case counts alike. Figures of the fit go with the multipliers, each by case: coverage, rank correlation of
     total and error, area of the sparsification error, areas under the ROC for errors and for lesions.
+
+    Args:
+        blocks: sample each case in so many blocks instead of everywhere (see `block_sampling`); 0 for everywhere.
+        keep_intervals: keep the intervals that the bundle has for its weights, with their figures, and only measure
+            the ranges of the gate and the usual quality. Raises InputError when it has none.
     """
+    kept = Calibration.from_bundle(bundle.section) if keep_intervals else None
+    if keep_intervals and kept is None:
+        raise InputError("The bundle has no intervals for its weights to keep. Calibrate it without --keep-intervals.")
     gathered = []
     for case in cases:
         if blocks:
@@ -146,30 +160,33 @@ def calibrate_bundle(
         else:
             gathered.append(sample_case(bundle, case, samples=samples))
         report(f"{case.name}: rank correlation {rank_correlation(gathered[-1].error, gathered[-1].total):.2f}")
-    calibration = calibration_from(bundle.weights_sha256, gathered, samples=samples, blocks=blocks)
+    fitted = kept or intervals_from(bundle.weights_sha256, gathered, samples=samples)
+    facts = {**fitted.facts, "reference_blocks": blocks or "all", **reference_of(gathered, fitted.scale)}
+    calibration = Calibration(fitted.sha256, fitted.multipliers, facts)
     write_copy(bundle, calibration, output)
     return calibration
 
 
-def calibration_from(sha256: str, gathered: list[Sample], *, samples: int, blocks: int = 0) -> Calibration:
-    """The calibration that the samples of all cases give."""
+def intervals_from(sha256: str, gathered: list[Sample], *, samples: int) -> Calibration:
+    """The intervals that the samples of all cases give, with figures of the fit."""
     fewest = min(s.error.size for s in gathered)
     error = np.concatenate([s.error[:fewest] for s in gathered])
     total = np.concatenate([s.total[:fewest] for s in gathered])
     multipliers = fit_multipliers(error, total)
+    figures = [_figures(s, multipliers) for s in gathered]
+    return Calibration(
+        sha256, multipliers, {"samples": samples, "tolerance_percent": 100 * TOLERANCE_SHARE, "volumes": figures}
+    )
+
+
+def reference_of(gathered: list[Sample], factor: float) -> dict[str, Any]:
+    """What gate and quality compare with, JSON types only; `factor` calibrates a raw total."""
     shared = set.intersection(*(set(s.measured) for s in gathered))
-    facts = {
-        "samples": samples,
-        "blocks_of_each_volume": blocks or "all",
-        "tolerance_percent": 100 * TOLERANCE_SHARE,
-        "volumes": [_figures(s, multipliers) for s in gathered],
-        "gate": {
-            role: reference_ranges([s.measured[role] for s in gathered], [s.contrast for s in gathered])
-            for role in sorted(shared)
-        },
-        "quality": _quality_numbers(gathered, multipliers[68]),
+    contrasts = [s.contrast for s in gathered]
+    return {
+        "gate": {role: reference_ranges([s.measured[role] for s in gathered], contrasts) for role in sorted(shared)},
+        "quality": _quality_numbers(gathered, factor),
     }
-    return Calibration(sha256, multipliers, facts)
 
 
 def _figures(sample: Sample, multipliers: dict[int, float]) -> dict[str, Any]:
