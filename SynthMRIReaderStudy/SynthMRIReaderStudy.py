@@ -214,13 +214,14 @@ class SynthMRIReaderStudyLogic(ScriptedLoadableModuleLogic):
         self.pauseReading()
 
     def _showNext(self) -> Any:
+        """The reading time starts when the case is there, not while it is loaded."""
         try:
-            presentation = self._session.show()
-            if presentation is not None:
-                self._display.show(self._session.study, presentation)
+            upcoming = self._session.upcoming()
+            if upcoming is not None:
+                self._display.show(self._session.study, upcoming)
             else:
                 self._display.hide()
-            self.presentation = presentation
+            self.presentation = self._session.show()
         except Exception:
             self.pauseReading()
             raise

@@ -34,7 +34,11 @@ class LesionWidget:
         self._on_changed = on_changed
         self._is_filling = False
         self.widget, self._layout = titled_box(question["prompt"])
-        self.marks = Marks(self.regions, propose=lambda ras: propose(ras, self.regions), on_changed=self._refresh)
+        self.marks = Marks(
+            propose=lambda ras: propose(ras, self.regions),
+            on_changed=self._refresh,
+            on_placing_ended=self._on_placing_ended,
+        )
         self._add_buttons()
         self._add_table()
         self._add_counts()
@@ -132,6 +136,9 @@ class LesionWidget:
             widget.enabled = not checked
         self._count_box.visible = checked
         self._on_changed()
+
+    def _on_placing_ended(self) -> None:
+        self.place_button.checked = False
 
     def _on_row(self, row: int) -> None:
         if not self._is_filling and 0 <= row < len(self.marks.all()):

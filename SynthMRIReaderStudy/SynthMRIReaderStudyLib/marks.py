@@ -21,16 +21,21 @@ class Marks(VTKObservationMixin):
     """The marks of one question.
 
     Args:
-        regions: regions of the question, in order.
         propose: region of a place in RAS [mm], or None.
         on_changed: called after every change.
+        on_placing_ended: called when clicks set marks no longer, by Escape, a right click or another question.
     """
 
     def __init__(
-        self, regions: Sequence[str], *, propose: Callable[[Point], str | None], on_changed: Callable[[], None]
+        self,
+        *,
+        propose: Callable[[Point], str | None],
+        on_changed: Callable[[], None],
+        on_placing_ended: Callable[[], None],
     ) -> None:
         VTKObservationMixin.__init__(self)
-        self._regions, self._propose, self._on_changed = list(regions), propose, on_changed
+        self._propose, self._on_changed, self._on_placing_ended = propose, on_changed, on_placing_ended
+        self._is_switching = False
         self.node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLMarkupsFiducialNode", _("Marks"))
         self.node.SetSaveWithScene(False)
         self.node.CreateDefaultDisplayNodes()
@@ -39,6 +44,8 @@ class Marks(VTKObservationMixin):
         events = slicer.vtkMRMLMarkupsNode
         for event in (events.PointPositionDefinedEvent, events.PointRemovedEvent, events.PointModifiedEvent):
             self.addObserver(self.node, event, self._on_points)
+        interaction = slicer.app.applicationLogic().GetInteractionNode()
+        self.addObserver(interaction, interaction.InteractionModeChangedEvent, self._on_mode)
 
     def add(self, ras: Point, region: str | None = None) -> None:
         """Set a mark; without a region the proposed one is taken."""
@@ -75,14 +82,15 @@ class Marks(VTKObservationMixin):
     def set_placing(self, active: bool) -> None:
         """Let clicks in the slice views set marks, one after the other, or no longer."""
         interaction = slicer.app.applicationLogic().GetInteractionNode()
-        if not active:
-            interaction.SetCurrentInteractionMode(interaction.ViewTransform)
-            return
-        selection = slicer.app.applicationLogic().GetSelectionNode()
-        selection.SetReferenceActivePlaceNodeClassName("vtkMRMLMarkupsFiducialNode")
-        selection.SetActivePlaceNodeID(self.node.GetID())
-        interaction.SetPlaceModePersistence(1)
-        interaction.SetCurrentInteractionMode(interaction.Place)
+        self._is_switching = True
+        interaction.SetCurrentInteractionMode(interaction.ViewTransform)  # ends the placing of another question
+        if active:
+            selection = slicer.app.applicationLogic().GetSelectionNode()
+            selection.SetReferenceActivePlaceNodeClassName("vtkMRMLMarkupsFiducialNode")
+            selection.SetActivePlaceNodeID(self.node.GetID())
+            interaction.SetPlaceModePersistence(1)
+            interaction.SetCurrentInteractionMode(interaction.Place)
+        self._is_switching = False
 
     def close(self) -> None:
         """Take the marks out of the scene."""
@@ -92,6 +100,11 @@ class Marks(VTKObservationMixin):
         for index in range(self.node.GetNumberOfDisplayNodes()):
             slicer.mrmlScene.RemoveNode(self.node.GetNthDisplayNode(index))
         slicer.mrmlScene.RemoveNode(self.node)
+
+    def _on_mode(self, interaction: vtk.vtkObject, _event: str | None = None) -> None:
+        """Placing ended by Escape, a right click or another question."""
+        if not self._is_switching and interaction.GetCurrentInteractionMode() != interaction.Place:
+            self._on_placing_ended()
 
     def _defined(self) -> list[int]:
         """Control points that lie somewhere: while the mouse places one, the node holds a preview of it as well."""

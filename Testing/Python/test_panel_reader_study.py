@@ -284,6 +284,20 @@ def test_placing_with_the_mouse_ends_with_the_case(begin, slicer_scene):
     assert interaction.GetCurrentInteractionMode() == interaction.ViewTransform
 
 
+def test_one_question_at_a_time_gets_the_clicks_and_escape_ends_it(begin, slicer_scene):
+    reader = begin(questions={**LESION_QUESTION, "new": NEW_LESIONS}, subjects=1)
+    first, second = (reader.panel.readingPanel.form.widgets[name] for name in ("lesions", "new"))
+    interaction = slicer_scene.app.applicationLogic().GetInteractionNode()
+    selection = slicer_scene.app.applicationLogic().GetSelectionNode()
+    first.place_button.click()
+    second.place_button.click()
+    assert second.place_button.checked and not first.place_button.checked
+    assert interaction.GetCurrentInteractionMode() == interaction.Place
+    assert selection.GetActivePlaceNodeID() == second.marks.node.GetID()
+    interaction.SetCurrentInteractionMode(interaction.ViewTransform)
+    assert not second.place_button.checked
+
+
 def test_the_map_has_one_scale_and_the_time_it_was_on_is_recorded(begin, slicer_desktop, slicer_scene):
     reader = begin(questions={"real": QUESTIONS["real"]}, subjects=2)
     with_map = 0

@@ -260,3 +260,14 @@ def test_new_lesions_between_two_visits_with_an_overlay_on_a_fixed_scale(tmp_pat
     assert {entry["value"] for entry in lines if entry["of"].startswith("left, ") and "mean" in entry["statistic"]} == {
         1
     }
+
+
+def test_a_case_can_be_loaded_before_its_time_starts(a_study):
+    seconds = iter([100.0, 107.0, 107.0])
+    with ReaderSession(a_study, "R1", timer=lambda: next(seconds)) as session:
+        upcoming, records = session.upcoming(), len(a_study.records("R1"))
+        assert session.upcoming() == upcoming and len(a_study.records("R1")) == records, "looking leaves no trace"
+        assert session.show() == upcoming
+        session.answer(RATED)
+    (answer,) = (record for record in a_study.records("R1") if record["kind"] == "answer")
+    assert answer["seconds"] == 7.0

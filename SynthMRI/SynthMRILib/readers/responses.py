@@ -108,8 +108,8 @@ class ReaderSession:
         opens = datetime.fromisoformat(self._answers()[-1]["time"]) + days
         return opens if opens > self._clock() else None
 
-    def show(self) -> Presentation | None:
-        """The presentation to be answered next, whose time starts now; None when all are done.
+    def upcoming(self) -> Presentation | None:
+        """The presentation to be answered next, to be loaded before its time starts; None when all are done.
 
         Raises InputError during a wash-out.
         """
@@ -118,7 +118,16 @@ class ReaderSession:
             return None
         if opens := self.opens_at:
             raise InputError(f"The next session opens on {opens.date().isoformat()}, after the wash-out.")
-        presentation = self._presentations[self.done]
+        return self._presentations[self.done]
+
+    def show(self) -> Presentation | None:
+        """The presentation to be answered next, whose time starts now; None when all are done.
+
+        Raises InputError during a wash-out.
+        """
+        presentation = self.upcoming()
+        if presentation is None:
+            return None
         self._chain.append("shown", {"presentation": presentation.number})
         self._shown_at = self._timer()
         self._overlay_since, self._overlay_seconds = None, 0.0
