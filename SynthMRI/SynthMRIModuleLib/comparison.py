@@ -126,7 +126,7 @@ class Comparison:
         for target in nodes:
             if target is not source:
                 target.GetSliceToRAS().DeepCopy(source.GetSliceToRAS())
-                target.SetFieldOfView(*source.GetFieldOfView())
+                target.SetFieldOfView(*_field_of_view(source, target.GetDimensions()))
                 target.SetXYZOrigin(*source.GetXYZOrigin())
                 target.UpdateMatrices()
 
@@ -134,6 +134,13 @@ class Comparison:
         view = slicer.mrmlScene.GetSingletonNode(PLOT_VIEW, "vtkMRMLPlotViewNode")
         if compared.chart is not None and view is not None:
             view.SetPlotChartNodeID(compared.chart.GetID())
+
+
+def _field_of_view(source: slicer.vtkMRMLSliceNode, pixels: tuple[int, int, int]) -> tuple[float, float, float]:
+    """Region [mm] of a view with so many pixels that holds all `source` shows, undistorted whatever its shape."""
+    width, height, depth = source.GetFieldOfView()
+    pixel = max(width / max(pixels[0], 1), height / max(pixels[1], 1))
+    return pixel * pixels[0], pixel * pixels[1], depth
 
 
 def _fill_view(

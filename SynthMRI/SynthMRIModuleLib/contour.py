@@ -9,7 +9,7 @@ import slicer
 
 from .node_volume import ijk_to_ras
 
-#: Yellow on black of Slicer's label colors: seen by color-blind readers on any gray.
+#: Light blue among Slicer's label colors: lighter than most of a brain, and told from gray by color-blind readers.
 COLOR_NODE_ID = "vtkMRMLColorTableNodeLabels"
 LABEL = 4
 

@@ -31,7 +31,7 @@ class InputWatch(VTKObservationMixin):
 
     def watch(self, nodes: Iterable[slicer.vtkMRMLNode | None]) -> None:
         """Watch these nodes from now on, and no others."""
-        nodes = [node for node in nodes if node is not None]
+        nodes = list(dict.fromkeys(node for node in nodes if node is not None))
         if [id(node) for node in nodes] == [id(node) for node in self._nodes]:
             return
         self.stop()

@@ -13,7 +13,7 @@ from .node_volume import volume_from_node
 from .overlay import SCALE_PERCENT, Overlay, reason_not_shown
 from .place_table import PlaceTable
 from .quality import quality_of
-from .regions import REGION_COLUMNS, find_regions, region_rows
+from .regions import find_regions, region_columns, region_rows
 from .result_nodes import provenance_of
 
 
@@ -29,7 +29,7 @@ class OverlayPanel:
         self._ui = ui
         self._overlay = Overlay()
         self._node: Any = None
-        self._regions = PlaceTable(ui.regionsTableWidget, ui.regionSentenceLabel, [_(c) for c in REGION_COLUMNS])
+        self._regions = PlaceTable(ui.regionsTableWidget, ui.regionSentenceLabel, region_columns())
         self._cursor = CursorReadout(self._say_value)
         self._search = BackgroundCall()
         ui.overlayButton.connect("toggled(bool)", self._on_toggled)

@@ -39,6 +39,7 @@ class PlaceTable:
                 item = qt.QTableWidgetItem(text)
                 item.setToolTip(row.sentence)
                 self._table.setItem(number, column, item)
+        self._table.resizeColumnsToContents()
         self._rows = list(rows)
         self._table.visible = bool(rows)
         self._say("")

@@ -11,8 +11,15 @@ from slicer.i18n import tr as _
 if TYPE_CHECKING:
     from SynthMRILib.volume import Volume
 
-REGION_COLUMNS = ("Volume [mm3]", "Peak [%]", "Side", "Where")
-LESION_COLUMNS = ("Lesion", "Volume [mm3]", "Median [%]", "Grade")
+
+def region_columns() -> list[str]:
+    """Titles of the cells of `region_rows`."""
+    return [_("Volume [mm3]"), _("Peak [%]"), _("Side"), _("Where")]
+
+
+def lesion_columns() -> list[str]:
+    """Titles of the cells of `lesion_rows`."""
+    return [_("Lesion"), _("Volume [mm3]"), _("Median [%]"), _("Grade")]
 
 
 @dataclass(frozen=True)
@@ -38,7 +45,7 @@ def find_regions(total: Volume, image: Volume, **more: Any) -> list[Any]:
 
 
 def region_rows(clusters: list[Any], node: slicer.vtkMRMLScalarVolumeNode) -> list[Row]:
-    """Rows of REGION_COLUMNS; `node` is the volume the clusters lie in."""
+    """Rows of `region_columns`; `node` is the volume the clusters lie in."""
     return [
         Row(
             (f"{c.volume_mm3:.0f}", f"{c.peak_percent:.1f}", side_text(c.side), c.place or c.slice),
@@ -50,7 +57,7 @@ def region_rows(clusters: list[Any], node: slicer.vtkMRMLScalarVolumeNode) -> li
 
 
 def lesion_rows(lesions: list[Any], node: slicer.vtkMRMLScalarVolumeNode) -> list[Row]:
-    """Rows of LESION_COLUMNS; `node` is the volume the lesions lie in."""
+    """Rows of `lesion_columns`; `node` is the volume the lesions lie in."""
     return [
         Row(
             (str(x.number), f"{x.volume_mm3:.0f}", f"{x.median_percent:.1f}", grade_text(x.grade)),

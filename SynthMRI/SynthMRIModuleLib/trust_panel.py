@@ -12,7 +12,7 @@ from .difference import reason_no_difference
 from .node_volume import volume_from_node
 from .overlay import reason_not_shown
 from .place_table import PlaceTable
-from .regions import LESION_COLUMNS, lesion_rows
+from .regions import lesion_columns, lesion_rows
 from .result_nodes import SourceSnapshot, add_result_node, provenance_of, source_of
 
 BLEND_ROLE = "blend"
@@ -29,7 +29,7 @@ class TrustPanel:
     def __init__(self, ui: Any) -> None:
         self._ui = ui
         self._node: Any = None
-        self._table = PlaceTable(ui.lesionTableWidget, ui.lesionSentenceLabel, [_(c) for c in LESION_COLUMNS])
+        self._table = PlaceTable(ui.lesionTableWidget, ui.lesionSentenceLabel, lesion_columns())
         self._lesions, self._blend = BackgroundCall(), BackgroundCall()
         ui.lesionButton.connect("clicked()", self._on_lesions)
         ui.blendButton.connect("clicked()", self._on_blend)

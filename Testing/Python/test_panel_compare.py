@@ -118,6 +118,17 @@ def test_a_view_that_is_added_shows_the_place_the_user_had_gone_to(desktop, pane
     )
 
 
+def test_a_view_of_another_shape_shows_all_of_the_place_undistorted(desktop, panel, slicer_scene):
+    panel.ui.compareButton.click()
+    before, after = (widget(slicer_scene, f"SynthMRI{name}").mrmlSliceNode() for name in ("Before", "After"))
+    after.SetDimensions(300, 100, 1)
+    panel.ui.differenceCheckBox.click()
+    desktop.process_events()
+    width, height, _depth = after.GetFieldOfView()
+    assert width / 300 == pytest.approx(height / 100)
+    assert width >= before.GetFieldOfView()[0] - 1e-6 and height >= before.GetFieldOfView()[1] - 1e-6
+
+
 def test_the_map_of_a_result_is_shown_beside_it(panel, slicer_scene):
     assert not panel.ui.uncertaintyCheckBox.enabled
     result_of(panel.logic.getParameterNode().inputVolume, role="total")

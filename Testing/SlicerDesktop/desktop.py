@@ -122,6 +122,7 @@ class Desktop:
         for part in self._application.lasting_parts():
             disconnect_all(proxy_for(part))
         self._application.close_other_windows()
+        _forget_kept_dialog()
         self._application.empty_scene()
         for _ in range(10):
             QtWidgets.QApplication.restoreOverrideCursor()
@@ -136,6 +137,13 @@ class Desktop:
 
 
 _desktop: Desktop | None = None
+
+
+def _forget_kept_dialog() -> None:
+    """Slicer's packaging keeps the dialog of the latest installation for the next one; here it is gone by then."""
+    kept = getattr(slicer.packaging, "_PipProgressDialog", None)
+    if kept is not None:
+        kept._sharedInstance = kept._hideTimer = None
 
 
 def _check_qt() -> None:
