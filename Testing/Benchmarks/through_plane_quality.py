@@ -4,9 +4,9 @@
         [--edge VOXELS] [--spacing MM] [--documentation FOLDER]
 
 FOLDER is one subject with T1.nii.gz, T2.nii.gz and FLAIR.nii.gz. Axis k of T1 and T2 was itself acquired in thick
-slices, so they are thickened along i and j, FLAIR along all three. Profiles: Gaussian of 4 mm full width at half maximum
-and a box of 4 mm; no method is told which, total variation takes both for Gaussian. Methods: cubic B-spline, total
-variation, and each `--bundle`. All get the same block of `--edge` voxels from the middle. Writes the record
+slices, so they are thickened along i and j, FLAIR along all three. Profiles: Gaussian of 4 mm full width at half
+maximum and a box of 4 mm; no method is told which, total variation takes both for Gaussian. Methods: cubic B-spline,
+total variation, and each `--bundle`. All get the same block of `--edge` voxels from the middle. Writes the record
 `Documentation/figures/through_plane_<subject>.json` and a line for each volume to `Documentation/evaluations.csv`.
 """
 
