@@ -12,6 +12,7 @@ from SynthMRILib.simulation.moving_k_space import moving_k_space, moving_slices,
 from SynthMRILib.simulation.records import Record
 from SynthMRILib.simulation.traces import EventRecord, TraceRecord
 from SynthMRILib.simulation.view_orders import ViewOrderRecord
+from SynthMRILib.volume import Grid, Volume
 
 ORDERS = (
     ViewOrderRecord("mprage", "linear", "A", "R"),
@@ -163,3 +164,13 @@ def test_torchio_motion_is_there_for_comparison_or_says_what_to_install(an_objec
     first, second = (torchio_motion.apply(record, an_object).voxels for _ in range(2))
     assert np.array_equal(first, second)
     assert np.abs(first - an_object.voxels).max() > 0.01 * an_object.voxels.max()
+
+
+def test_a_single_slice_can_move(an_object):
+    middle = an_object.voxels[an_object.shape[0] // 2][None]
+    plane = Volume(middle, Grid(middle.shape, an_object.grid.ijk_to_ras))
+    record = motion.draw(np.random.default_rng(2), sequence="tse-2d", severity=2.0)
+    result = motion.apply(record, plane)
+    assert result.moved.shape == plane.shape
+    assert np.isfinite(result.moved.voxels).all()
+    assert np.abs(result.moved.voxels - result.still.voxels).max() > 0

@@ -209,12 +209,15 @@ def _displacements(poses: np.ndarray, mask: np.ndarray, grid: Grid, pivot: np.nd
 
 def residual_shift(moved: np.ndarray, still: np.ndarray, mask: np.ndarray) -> np.ndarray:
     """Shift (k, j, i) [voxels] of the corrupted volume against the target: one step of least squares on gradients."""
-    gradients = np.stack([g[mask] for g in np.gradient(ndimage.gaussian_filter(still, 1.0))])
+    axes = [axis for axis, n in enumerate(still.shape) if n > 1]
+    smooth = ndimage.gaussian_filter(still, 1.0)
+    gradients = np.stack([np.gradient(smooth, axis=axis)[mask] for axis in axes])
     difference = ndimage.gaussian_filter(moved - still, 1.0)[mask]
     normal = gradients @ gradients.T
-    if np.linalg.cond(normal) > 1e8:
-        return np.zeros(3)
-    return np.clip(np.linalg.solve(normal, -(gradients @ difference)), -2, 2)
+    shift = np.zeros(3)
+    if np.linalg.cond(normal) <= 1e8:
+        shift[axes] = np.clip(np.linalg.solve(normal, -(gradients @ difference)), -2, 2)
+    return shift
 
 
 def _shifted(image: np.ndarray, shift: np.ndarray) -> np.ndarray:
