@@ -83,8 +83,9 @@ def add_result_node(
     scene.AddNode(node)
     try:
         _mark(node, role=role, task=task, provenance=provenance)
-        write_volume(volume, node)
+        # The display goes first: with voxels there already it would work out a window of its own, which blocks.
         _follow_source(node, source)
+        write_volume(volume, node)
         if own_window:
             _set_own_window(node, volume)
         place_beside(node, source.node)
