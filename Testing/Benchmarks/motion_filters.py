@@ -29,6 +29,7 @@ from SynthMRILib.networks.filter_bank import (  # noqa: E402
 )
 from SynthMRILib.training.cache import Cache  # noqa: E402
 from SynthMRILib.training.export import BundleDescription, write_bundle  # noqa: E402
+from SynthMRILib.training.facts import data_statements  # noqa: E402
 from SynthMRILib.training.motion_correction import HeldOutPairs  # noqa: E402
 
 CACHES = CHECKOUT / "build" / "cache"
@@ -52,27 +53,39 @@ def main() -> int:
     cache = Cache(arguments.train)
     network = FilterBank(**borders(cache))
     fit(network, cache, arguments.every)
-    figures = HeldOutPairs(Cache(arguments.validate), size=64).gains(network)
-    words = json.loads(CONFIG.read_text(encoding="utf-8"))["bundle"]
-    write_bundle(
-        arguments.output,
-        network,
-        BundleDescription(
-            **{**words, "title": "Motion correction (adaptive filters)"},
-            task="motion-correction",
-            network_name="FilterBank",
-            network_arguments=borders_of(network),
-            training={
-                "fit": "least squares",
-                "pairs": len(cache) // 2 // arguments.every,
-                "samples a volume": SAMPLES,
-                "subjects": sorted({e.subject for e in cache.entries}),
-            },
-            validation=figures,
-        ),
-    )
+    held_out = Cache(arguments.validate)
+    figures = HeldOutPairs(held_out, size=64).gains(network)
+    sys.stderr.write(json.dumps(figures) + "\n")
+    export(network, figures, arguments)
     sys.stdout.write(json.dumps(figures, indent=2) + "\n")
     return 0
+
+
+def export(network: FilterBank, figures: dict[str, float], arguments: argparse.Namespace) -> None:
+    """Write the bundle; its words are those of the network's configuration."""
+    words = json.loads(CONFIG.read_text(encoding="utf-8"))["bundle"]
+    caches = {"cache": arguments.train, "validation_cache": arguments.validate}
+    facts = {
+        "fit": "least squares, by class and severity",
+        "pairs": len(Cache(arguments.train)) // 2 // arguments.every,
+        "samples a volume": SAMPLES,
+        "subjects": {name: subjects(Cache(path)) for name, path in caches.items()},
+    }
+    description = BundleDescription(
+        **{**words, "title": "Motion correction (adaptive filters)"},
+        task="motion-correction",
+        network_name="FilterBank",
+        network_arguments=borders_of(network),
+        training=facts,
+        validation=figures,
+        data=data_statements({"training": caches}, None, None),
+        section={"spacing_mm": [0.4, 5.0]},
+    )
+    write_bundle(arguments.output, network, description)
+
+
+def subjects(cache: Cache) -> list[str]:
+    return sorted({entry.subject for entry in cache.entries})
 
 
 def borders_of(network: FilterBank) -> dict[str, list[float]]:

@@ -5,6 +5,7 @@
 CASES is what motion_cases.py made. Every case goes through the task as a user runs it; "network" is the network made to
 correct (`force`), so that what the decision holds back is measured as well. Results are registered rigidly to the
 reference before any figure is taken. Autofocus takes minutes and is measured on the first N cases of severe own motion.
+With `--block` only the middle of every case is looked at.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import argparse
 import json
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +30,7 @@ from SynthMRILib.evaluation import records  # noqa: E402
 from SynthMRILib.evaluation.metrics import psnr, quality_mask, ssim  # noqa: E402
 from SynthMRILib.motion.autofocus import autofocus  # noqa: E402
 from SynthMRILib.motion.estimate import severity_bundle  # noqa: E402
+from SynthMRILib.simulation import motion  # noqa: E402
 from SynthMRILib.simulation.records import sample_generator  # noqa: E402
 from SynthMRILib.tasks import get_task  # noqa: E402
 from SynthMRILib.training import motion_pairs  # noqa: E402
@@ -45,11 +48,12 @@ def main() -> int:
     parser.add_argument("cases", type=Path)
     parser.add_argument("data", type=Path)
     parser.add_argument("--bundle", default="motion-correction", help="name or folder")
+    parser.add_argument("--block", type=int, default=0, help="edge of the middle that is looked at; 0 for everything")
     parser.add_argument("--autofocus", type=int, default=0, metavar="N")
     parser.add_argument("--record", action="store_true", help="write the record of the figures")
     arguments = parser.parse_args()
     bundle = load_bundle(arguments.bundle)
-    cache = Cache(arguments.cases)
+    cache = Middle(arguments.cases, arguments.block)
     rows, clean, lesions, left = [], [], [], arguments.autofocus
     for index in range(0, len(cache), 2):
         row, corrected = measured(cache, index, bundle)
@@ -63,10 +67,11 @@ def main() -> int:
         if cache.entries[index].subject == "patient19" and cache.entries[index].contrast == "flair":
             lesions.append({**case_name(cache, index), **kept_lesions(cache, index, corrected, arguments.data)})
     record = {
-        "command": f"python Testing/Benchmarks/motion_quality.py {arguments.cases.name} DATA --record",
+        "command": f"motion_quality.py {arguments.cases.name} DATA --block {arguments.block} --record",
         "commit": records.current_commit(CHECKOUT),
         "bundles": {b.name: b.weights_sha256 for b in (bundle, severity_bundle())},
         "data": "heads 16 and 17, patient19 (patient07 was used for training); parts of 88 voxels along the readout",
+        "block": arguments.block or None,
         "summary": summary(rows, clean, lesions),
         "rows": rows,
         "clean": clean,
@@ -82,7 +87,22 @@ def main() -> int:
     return 0
 
 
-def case_name(cache: Cache, index: int) -> dict[str, Any]:
+class Middle(Cache):
+    """A cache of which only the middle of every volume is read, `edge` voxels along each axis at most; 0 for all."""
+
+    def __init__(self, path: Path, edge: int) -> None:
+        super().__init__(path)
+        self.edge = edge
+
+    def part(self, index: int) -> tuple[slice, ...]:
+        edges = [min(n, self.edge or n) for n in self.shape(index)]
+        return tuple(slice((n - e) // 2, (n - e) // 2 + e) for n, e in zip(self.shape(index), edges))
+
+    def volume(self, index: int) -> np.ndarray:
+        return super().volume(index)[self.part(index)]
+
+
+def case_name(cache: Middle, index: int) -> dict[str, Any]:
     entry = cache.entries[index]
     return {
         "subject": entry.subject,
@@ -92,13 +112,13 @@ def case_name(cache: Cache, index: int) -> dict[str, Any]:
     }
 
 
-def pair(cache: Cache, index: int) -> tuple[Volume, np.ndarray]:
+def pair(cache: Middle, index: int) -> tuple[Volume, np.ndarray]:
     moved, still = (cache.volume(index + n).astype(np.float32) for n in (0, 1))
     spacing = tuple(cache.entries[index].extra["spacing_kji"][::-1])
     return Volume(moved, Grid.from_spacing(moved.shape, spacing)), still
 
 
-def measured(cache: Cache, index: int, bundle) -> tuple[dict[str, Any], np.ndarray]:
+def measured(cache: Middle, index: int, bundle) -> tuple[dict[str, Any], np.ndarray]:
     """Figures of a case, and the voxels of the network."""
     moved, still = pair(cache, index)
     started = time.process_time()
@@ -165,14 +185,14 @@ def registered(still: np.ndarray, voxels: np.ndarray, grid: Grid) -> np.ndarray:
     return sitk.GetArrayFromImage(sitk.Resample(floating, fixed, center, sitk.sitkBSpline, 0.0))
 
 
-def focused(cache: Cache, index: int) -> dict[str, Any]:
+def focused(cache: Middle, index: int) -> dict[str, Any]:
     moved, still = pair(cache, index)
     found = autofocus(moved.voxels, moved.grid)
     after = figures(still, found.voxels, quality_mask(still), moved.grid)
     return {"autofocus": after, "autofocus_axis": found.axis}
 
 
-def clean_row(cache: Cache, index: int, bundle) -> dict[str, Any]:
+def clean_row(cache: Middle, index: int, bundle) -> dict[str, Any]:
     """What happens to the same volume without motion."""
     moved, still = pair(cache, index)
     parameters = TASK.parameters_class(device="cpu")
@@ -187,9 +207,9 @@ def clean_row(cache: Cache, index: int, bundle) -> dict[str, Any]:
     }
 
 
-def kept_lesions(cache: Cache, index: int, corrected: np.ndarray, data: Path) -> dict[str, Any]:
+def kept_lesions(cache: Middle, index: int, corrected: np.ndarray, data: Path) -> dict[str, Any]:
     """How many lesions that stand out in the volume with motion still do after the correction."""
-    mask = lesion_mask(data)
+    mask = lesion_mask(data)[cache.part(index)]
     moved, _ = pair(cache, index)
     labels, count = ndimage.label(mask)
     noise = 1.4826 * np.median(
@@ -213,10 +233,6 @@ def lesion_mask(data: Path) -> np.ndarray:
     entry, volume = next(iter(volumes(data)))
     mask = read_volume(data / "ms_cross_sectional" / "patient19" / "lesions.nii.gz")
     drawn = motion_pairs.draw(sample_generator(77, 0), contrast=entry.contrast, thick=False)
-    from dataclasses import replace
-
-    from SynthMRILib.simulation import motion
-
     own = motion.draw(sample_generator(78, 0), sequence="tse-3d", severity=1.0)
     record = replace(drawn, motion=own, slab=0.55)
     part = motion_pairs.slab_of(volume.with_voxels(mask.voxels), record)
