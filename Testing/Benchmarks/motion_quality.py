@@ -50,12 +50,16 @@ def main() -> int:
     parser.add_argument("--bundle", default="motion-correction", help="name or folder")
     parser.add_argument("--block", type=int, default=0, help="edge of the middle that is looked at; 0 for everything")
     parser.add_argument("--autofocus", type=int, default=0, metavar="N")
+    parser.add_argument("--minutes", type=float, default=1e9, help="leave out the cases that come later than this")
     parser.add_argument("--record", action="store_true", help="write the record of the figures")
     arguments = parser.parse_args()
     bundle = load_bundle(arguments.bundle)
     cache = Middle(arguments.cases, arguments.block)
     rows, clean, lesions, left = [], [], [], arguments.autofocus
+    started = time.monotonic()
     for index in range(0, len(cache), 2):
+        if time.monotonic() - started > 60 * arguments.minutes:
+            break
         row, corrected = measured(cache, index, bundle)
         extra = cache.entries[index].extra
         if left and extra["kind"] == "own" and extra["severity_mm"] > 2:
@@ -64,7 +68,7 @@ def main() -> int:
         sys.stderr.write(json.dumps(row) + "\n")
         if row["first_of_volume"]:
             clean.append(clean_row(cache, index, bundle))
-        if cache.entries[index].subject == "patient19" and cache.entries[index].contrast == "flair":
+        if row["subject"] == "patient19" and row["contrast"] == "flair" and row["motion"] == "own":
             lesions.append({**case_name(cache, index), **kept_lesions(cache, index, corrected, arguments.data)})
     record = {
         "command": f"motion_quality.py {arguments.cases.name} DATA --block {arguments.block} --record",
@@ -72,6 +76,7 @@ def main() -> int:
         "bundles": {b.name: b.weights_sha256 for b in (bundle, severity_bundle())},
         "data": "heads 16 and 17, patient19 (patient07 was used for training); parts of 88 voxels along the readout",
         "block": arguments.block or None,
+        "cases_left_out": len(cache) // 2 - len(rows),
         "summary": summary(rows, clean, lesions),
         "rows": rows,
         "clean": clean,
