@@ -3,9 +3,9 @@
     python Testing/Benchmarks/inference_cost.py [--bundle NAME] [--shape K J I] [--record]
 
 Where the processor only emulates bfloat16, float32 and bfloat16 are compared on a small volume instead: an emulated
-run of a whole head takes the better part of an hour and tells nothing. Every variant runs in a process of its own, so that its peak memory is its
-own. The volume is random texture without background; cost does not depend on what the voxels hold. Prints a line a
-variant; `--record` writes them to `Documentation/figures/super_resolution_cost.json`.
+run of a whole head takes the better part of an hour and tells nothing. Every variant runs in a process of its own, so
+that its peak memory is its own. The volume is random texture without background; cost does not depend on what the
+voxels hold. Prints a line a variant; `--record` writes them to `Documentation/figures/super_resolution_cost.json`.
 """
 
 from __future__ import annotations
