@@ -17,7 +17,7 @@ from ..evaluation.metrics import quality_mask
 from ..intensity import reference_intensity
 from ..progress import no_progress
 from ..tasks.uncertainty import TASK as UNCERTAINTY
-from ..tasks.uncertainty import UncertaintyParameters, network_task
+from ..tasks.uncertainty import UncertaintyParameters, motion_of, network_task
 from .block_sampling import block_at, block_starts, inner_voxels
 from .calibration import (
     Calibration,
@@ -29,8 +29,7 @@ from .calibration import (
 )
 from .calibration_cases import Case
 from .findings import HIGH_SHARE, SIGNAL_SHARE
-from .gate import NOT_IMAGES, reference_ranges
-from .measures import measure
+from .gate import judge, reference_ranges
 
 VOXELS_EACH = 200_000
 #: An error above this share of the reference intensity counts as one when errors are to be told from the rest.
@@ -107,6 +106,7 @@ def sample_blocks(bundle: Bundle, case: Case, *, samples: int, blocks: int, seed
     mask = np.flatnonzero(joined["counts"])
     chosen = np.random.default_rng(seed).choice(mask, min(VOXELS_EACH, mask.size), replace=False)
     total, result = joined["total"] * prepared.unit / unit, joined["mean"] * prepared.unit / unit
+    highest = reference_intensity(result)
     relative = np.linalg.norm(joined["residual"]) / max(np.linalg.norm(joined["acquired"]), 1e-12)
     largest = 100 * np.percentile(np.abs(joined["residual"]), 99.9) * prepared.unit
     return Sample(
@@ -115,8 +115,8 @@ def sample_blocks(bundle: Bundle, case: Case, *, samples: int, blocks: int, seed
         error=(result - joined["truth"] / unit)[chosen],
         total=total[chosen],
         lesion=None if lesions is None else joined["lesion"][chosen] > 0,
-        all_totals=total[result > SIGNAL_SHARE],
-        measured={role: measure(volume) for role, volume in inputs.items() if role not in NOT_IMAGES},
+        all_totals=total[result > SIGNAL_SHARE * highest] / highest,
+        measured=judge(inputs, None, more=motion_of(inputs, prepared, parameters)).measured,
         residual={
             "relative_residual": float(relative),
             "largest_residual_percent": float(largest / reference_intensity(prepared.volume.voxels)),
