@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 from module_support import READER_STUDY
 from reader_support import LESIONS, PAIR_QUESTIONS, QUESTIONS, SHAPE, SimulatedReader, a_head
 from SynthMRILib.readers.creation import create_study
@@ -161,3 +162,26 @@ class PanelReader:
         widget.place_button.click()
         if not marks:
             widget.none_button.click()
+
+
+@pytest.fixture
+def panel(slicer_desktop, slicer_scene):
+    assert slicer_scene.mrmlScene is not None
+    return open_reading(slicer_desktop)
+
+
+@pytest.fixture
+def begin(slicer_desktop, panel, tmp_path):
+    """Makes a study and lets R1 start reading it; returns the reader at the panel."""
+
+    def start(**facts) -> PanelReader:
+        reader = PanelReader(slicer_desktop, panel, make_reading_study(tmp_path, **facts))
+        reader.start("R1")
+        return reader
+
+    return start
+
+
+def answered(study: Study, reader: str) -> list[dict]:
+    """Records of the answers that a reader has given."""
+    return [record for record in study.records(reader) if record["kind"] == "answer"]
