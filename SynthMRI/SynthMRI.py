@@ -16,6 +16,7 @@ from slicer.ScriptedLoadableModule import (
 from SynthMRIModuleLib.choices import CompareMode, Device, Formula, Method, Precision, Preset, Task
 from SynthMRIModuleLib.module_logic import TaskLogic
 from SynthMRIModuleLib.module_widget import ParameterNodeWidget
+from SynthMRIModuleLib.task_forms import FORMS, chosen_method, request_of
 
 
 class SynthMRI(ScriptedLoadableModule):
@@ -106,8 +107,6 @@ class SynthMRIParameterNode:
 
     def request(self) -> dict[str, Any]:
         """What `SynthMRILogic.start` and `check` are asked for: input nodes by role, bundle, parameters and task."""
-        from SynthMRIModuleLib.task_forms import request_of
-
         return request_of(self.task, self)
 
 
@@ -160,8 +159,6 @@ class SynthMRIWidget(ParameterNodeWidget):
 
     def updatePanel(self, _caller=None, _event=None) -> None:
         """Show what the parameter node holds where no widget is bound to it, and what can be done with it."""
-        from SynthMRIModuleLib.task_forms import FORMS, chosen_method
-
         node, request = self._parameterNode, None
         if node:
             request, method = node.request(), chosen_method(node.task, node)
@@ -186,16 +183,12 @@ class SynthMRIWidget(ParameterNodeWidget):
 
     def onMethodSelected(self, method: str) -> None:
         """The user has selected another method."""
-        from SynthMRIModuleLib.task_forms import FORMS
-
         if self._parameterNode:
             isEnum = self._parameterNode.task == Task.SUPER_RESOLUTION
             setattr(self._parameterNode, FORMS[self._parameterNode.task].method, Method(method) if isEnum else method)
 
     def onBundleSelected(self, name: str) -> None:
         """The user has selected another model."""
-        from SynthMRIModuleLib.task_forms import FORMS
-
         if self._parameterNode:
             setattr(self._parameterNode, FORMS[self._parameterNode.task].bundle, name)
 
@@ -226,8 +219,6 @@ class SynthMRILogic(TaskLogic):
 
     def outputNames(self, task: str, parameters: dict[str, Any]) -> dict[str, str]:
         """What is added to the name of the leading input."""
-        from SynthMRIModuleLib.task_forms import FORMS
-
         suffix = FORMS[Task(task)].suffix
         suffix += " B-spline" if parameters.get("method") == Method.BSPLINE.value else ""
         return {"output": suffix, "residual": f"{suffix} RESIDUAL"}
@@ -235,7 +226,6 @@ class SynthMRILogic(TaskLogic):
     def chooseInputs(self, parameterNode: SynthMRIParameterNode) -> None:
         """Select volumes that fit the chosen task by contrast and place, where none are selected yet."""
         from SynthMRIModuleLib.input_choice import fill_roles
-        from SynthMRIModuleLib.task_forms import FORMS
 
         fill_roles(parameterNode, FORMS[parameterNode.task].roles)
 
