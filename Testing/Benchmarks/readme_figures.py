@@ -20,6 +20,10 @@ from SynthMRILib.evaluation.records import stale_figures
 from SynthMRILib.evaluation.report import figure, is_best, titled
 
 CHECKOUT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(CHECKOUT / "Testing"))
+
+from Benchmarks import readme_sections  # noqa: E402
+
 BLOCK = re.compile(r"(<!-- figures: begin -->\n).*?(<!-- figures: end -->)", re.DOTALL)
 SHOWN = ("psnr", "ssim", "hfen")
 NOTHING = "No figures of test subjects have been recorded yet.\n"
@@ -33,7 +37,7 @@ def main(arguments: list[str] | None = None) -> int:
     readme = parsed.checkout / "README.md"
     before = readme.read_text(encoding="utf-8")
     folder = parsed.checkout / "Documentation" / "figures"
-    after = filled(before, [*map(section, records_of_test_subjects(folder)), *cost_sections(folder)])
+    after = filled(before, [*map(section, records_of_test_subjects(folder)), *further_sections(folder)])
     if not parsed.check:
         readme.write_text(after, encoding="utf-8")
         return 0
@@ -83,30 +87,10 @@ def table(record: dict[str, Any]) -> str:
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 
-def cost_sections(folder: Path) -> list[str]:
-    """What a run costs, if it was measured."""
-    path = folder / "super_resolution_cost.json"
-    return [cost_section(json.loads(path.read_text(encoding="utf-8")))] if path.is_file() else []
-
-
-def cost_section(record: dict[str, Any]) -> str:
-    """A row for each way to run the network: seconds, peak memory and its estimate, share outside convolutions."""
-    lines = [
-        ["run", "voxels", "tiles", "seconds", "peak memory (estimate) [GB]", "time outside convolutions"],
-        ["---"] * 6,
-    ]
-    for name, facts in record["variants"].items():
-        size, tiles = (" x ".join(map(str, facts[key])) for key in ("shape_kji", "tiles_kji"))
-        peak, estimate = (facts[key] / 1e9 for key in ("peak_memory_bytes", "peak_memory_bytes_by_estimate"))
-        share = facts.get("share_outside_convolutions")
-        outside = "" if share is None else f"{100 * share:.0f} %"
-        lines.append([name, size, tiles, f"{facts['seconds']:.1f}", f"{peak:.1f} ({estimate:.1f})", outside])
-    machine = record["machine"]
-    return (
-        f"What a run costs on a CPU with {machine['threads']} cores ({machine['instructions']}):\n\n"
-        + "".join(f"| {' | '.join(line)} |\n" for line in lines)
-        + f"\nMeasured at commit {record['commit'][:12]} by `{record['command']}`.\n"
-    )
+def further_sections(folder: Path) -> list[str]:
+    """The sections of records that are there, each with its own layout."""
+    paths = {folder / f"{name}.json": made for name, made in readme_sections.SECTIONS.items()}
+    return [made(json.loads(path.read_text(encoding="utf-8"))) for path, made in paths.items() if path.is_file()]
 
 
 def cell(row: dict[str, Any], peers: list[dict[str, Any]]) -> str:
