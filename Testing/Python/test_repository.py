@@ -35,7 +35,15 @@ IN_SLICER = {
     "SampleData",
 }
 #: Parts of the engine that Slicer never runs.
-NOT_IN_SLICER = ("training/", "demo/", "simulation/", "readers/plots.py", "cohort/", "networks/diffusion.py")
+NOT_IN_SLICER = (
+    "training/",
+    "demo/",
+    "simulation/",
+    "readers/plots.py",
+    "uncertainty/pictures.py",
+    "cohort/",
+    "networks/diffusion.py",
+)
 #: Extra of what benchmarks run in an environment of its own, because it needs another numpy.
 APART = "peers"
 #: Import name -> name to install, where they differ.
