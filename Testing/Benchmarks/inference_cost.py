@@ -29,7 +29,7 @@ VARIANTS = {
     "float32, tiles of 64": {"precision": "float32", "tile": 64},
     "bfloat16, automatic tiles": {"precision": "bfloat16"},
 }
-SMALL_SHAPE = (48, 48, 48)
+SMALL_SHAPE = (24, 24, 24)
 EMULATED = {
     "float32, small volume": {"precision": "float32"},
     "bfloat16 (emulated), small volume": {"precision": "bfloat16"},
