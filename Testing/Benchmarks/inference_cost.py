@@ -29,6 +29,8 @@ VARIANTS = {
     "float32, tiles of 64": {"precision": "float32", "tile": 64},
     "bfloat16, automatic tiles": {"precision": "bfloat16"},
 }
+#: Measurements of a run that say nothing of its cost.
+NO_COST = ("consistency", "findings")
 SMALL_SHAPE = (24, 24, 24)
 EMULATED = {
     "float32, small volume": {"precision": "float32"},
@@ -128,6 +130,7 @@ def measure(arguments: argparse.Namespace) -> dict[str, Any]:
     run((32, 32, 32))
     figures = run(tuple(arguments.shape))
     figures["peak_memory_bytes_by_estimate"] = figures.pop("estimated_memory_bytes")
+    figures = {name: value for name, value in figures.items() if name not in NO_COST}
     figures["shape_kji"] = list(arguments.shape)
     if arguments.variant in EMULATED:
         return figures
