@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import SimpleITK as sitk
+import torch
 from bundle_support import make_bundle
 from scipy import ndimage
 from SynthMRILib import cli
@@ -16,6 +17,7 @@ from SynthMRILib.bundles import find_bundles, load_bundle
 from SynthMRILib.evaluation import records
 from SynthMRILib.evaluation.degrade import crop_to_multiple, degrade
 from SynthMRILib.evaluation.metrics import METRICS, all_metrics
+from SynthMRILib.inference.precision import precision_name, resolve_precision
 from SynthMRILib.progress import no_progress
 from SynthMRILib.tasks import get_task
 from SynthMRILib.volume_io import read_volume
@@ -60,9 +62,11 @@ def test_the_json_has_every_figure_and_names_neither_file_nor_folder(reference, 
     assert record["bundles"] == {"untrained": sha256}
     assert [r["method"] for r in record["rows"]] == [*BASELINES, "untrained"] * 3
     assert [r["degradation"] for r in record["rows"]][::4] == ["mean", "kspace", "gaussian"]
+    network_precision = precision_name(resolve_precision("auto", torch.device("cpu")))
     for row in record["rows"]:
         assert row["bundle_sha256"] == (sha256 if row["method"] == "untrained" else None)
-        assert row["device"] == "cpu" and row["precision"] == "float32" and row["seconds"] >= 0
+        assert row["precision"] == (network_precision if row["method"] == "untrained" else "float32")
+        assert row["device"] == "cpu" and row["seconds"] >= 0
         assert all(np.isfinite(row[name]) for name in METRICS)
     assert [r["tiles_kji"] for r in record["rows"]][3::4] == [[1, 1, 1]] * 3
     assert re.fullmatch("[0-9a-f]{64}", record["reference"]["sha256"])

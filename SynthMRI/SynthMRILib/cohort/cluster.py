@@ -110,7 +110,7 @@ def _outcome(future: Future) -> Record | BaseException | None:
     """What became of a case: its record, an error Dask had with it, or None when its workers were lost."""
     from dask.distributed import KilledWorker
 
-    if future.status not in ("finished", "error"):
+    if future.status == "cancelled":  # Dask cancels what it waits for when its scheduler is gone
         raise JobError(LOST_CLUSTER)
     try:
         return future.result()  # when the worker that holds it was lost meanwhile, another one reads the record again
