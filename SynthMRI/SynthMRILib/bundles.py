@@ -33,6 +33,7 @@ MAXIMUM_LIST = 8
 #: Networks a bundle may name: name -> (module in `networks`, class).
 NETWORKS = {
     "RRDBNet": ("rrdb", "RRDBNet"),
+    "DCSRN": ("dcsrn", "DCSRN"),
     "ResidualUNet": ("unet", "ResidualUNet"),
     "SeverityNet": ("severity", "SeverityNet"),
     "FilterBank": ("filter_bank", "FilterBank"),

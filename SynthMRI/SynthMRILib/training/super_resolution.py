@@ -13,7 +13,7 @@ import torch
 from scipy import ndimage
 from torch import Tensor, nn
 
-from ..networks.rrdb import RRDBNet
+from ..bundles import network_class
 from .cache import Cache
 from .configuration import from_mapping
 from .losses import charbonnier, foreground_weight, gaussian_likelihood
@@ -31,7 +31,8 @@ class SuperResolutionConfig:
     Args:
         cache: packed cache of training volumes.
         validation_cache: packed cache of held-out volumes.
-        network: arguments of `RRDBNet`.
+        architecture: "RRDBNet", or a peer's name in `bundles.NETWORKS` that doubles the voxels.
+        network: arguments of the architecture.
         patches: ranges of the samples.
         batch: patches a step over all processes.
         epsilon: error [network units] up to which the loss is squared; beyond it grows linearly.
@@ -43,6 +44,7 @@ class SuperResolutionConfig:
 
     cache: Path
     validation_cache: Path
+    architecture: str = "RRDBNet"
     network: dict[str, Any] = field(default_factory=dict)
     patches: PatchConfig = field(default_factory=PatchConfig)
     batch: int = 4
@@ -56,7 +58,6 @@ class SuperResolutionConfig:
 class SuperResolutionTraining:
     """A `TrainingTask` for x2 super-resolution."""
 
-    network_name = "RRDBNet"
     inputs = ("input",)
     limits = ("Low-resolution inputs were simulated; no pairs of real low- and high-resolution scans were at hand.",)
 
@@ -80,11 +81,15 @@ class SuperResolutionTraining:
         return asdict(self.config.patches)
 
     @property
+    def network_name(self) -> str:
+        return self.config.architecture
+
+    @property
     def network_arguments(self) -> dict[str, Any]:
         return self.config.network
 
     def build_network(self) -> nn.Module:
-        return RRDBNet(**self.config.network)
+        return network_class(self.config.architecture)(**self.config.network)
 
     def batch(self, step: int, rank: int, world: int) -> tuple[Tensor, Tensor]:
         share = self.config.batch // world
