@@ -65,7 +65,8 @@ class SynthMRIParameterNode:
     registered, biasCorrection - Whether DIR inputs are aligned already; whether they are evened out first.
     device, precision, tile, seed - How a network runs; tile in voxels, 0 for automatic.
     compareWhenDone - Whether before and after are shown when a run has finished.
-    compareMode, blend, showDifference, showUncertainty - How they are shown; blend from 0 (before) to 1 (after).
+    compareMode, showDifference, showUncertainty - How they are shown.
+    blend, split - Share of the result, 0 (before) to 1 (after); place of the swiping line, 0 (left) to 1 (right).
     """
 
     task: Task = Task.SUPER_RESOLUTION
@@ -102,6 +103,7 @@ class SynthMRIParameterNode:
     compareWhenDone: bool = True
     compareMode: CompareMode = CompareMode.SIDE_BY_SIDE
     blend: Annotated[float, WithinRange(0.0, 1.0)] = 0.5
+    split: Annotated[float, WithinRange(0.0, 1.0)] = 0.5
     showDifference: bool = False
     showUncertainty: bool = True
 

@@ -63,12 +63,14 @@ class CompareMode(enum.Enum):
     """How before and after are shown."""
 
     SIDE_BY_SIDE = "side by side"
+    SWIPE = "swipe"
     BLINK = "blink"
     BLEND = "blend"
 
     def label(self) -> str:
         return {
             "side by side": _("Side by side"),
+            "swipe": _("Swipe"),
             "blink": _("Blink"),
             "blend": _("Blend"),
         }[self.value]

@@ -9,40 +9,52 @@ import slicer
 from slicer.i18n import tr as _
 
 from .choices import CompareMode
+from .compare_extras import CompareExtras
 from .comparison import Compared, Comparison
-from .difference import difference_volume, reason_no_difference
-from .plots import histogram_chart, joint_chart
+from .difference import reason_no_difference
+from .plots import HISTOGRAM, JOINT
 from .result_nodes import source_of, uncertainty_of
 
 BLINK_INTERVAL_MS = 700
+#: Rows that only one way of comparing needs.
+MODE_ROWS = {
+    CompareMode.BLEND: ("blendLabel", "blendSliderWidget"),
+    CompareMode.SWIPE: ("splitLabel", "splitSliderWidget"),
+}
 
 
 class ComparePanel:
     """Connects the widgets of the comparison with the views, also when the user changes the layout otherwise.
 
     Args:
-        ui: widgets by name: compareButton, compareModeComboBox, blendLabel, blendSliderWidget, differenceCheckBox,
-            uncertaintyCheckBox, histogramButton, jointPlotButton.
+        ui: widgets by name: compareButton, compareModeComboBox, differenceCheckBox, uncertaintyCheckBox,
+            histogramButton, jointPlotButton, compareHintLabel and those of MODE_ROWS.
     """
 
     def __init__(self, ui: Any) -> None:
         self._ui = ui
-        self._comparison = Comparison()
+        self._comparison = Comparison(on_split=self._on_split)
+        self._extras = CompareExtras(self._on_extras)
         self._node: Any = None
         self._result: slicer.vtkMRMLScalarVolumeNode | None = None
-        self._chart: slicer.vtkMRMLPlotChartNode | None = None
+        self._chart_kind: str | None = None
         self._shown: tuple | None = None
         self._updating = self._before_is_up = False
         self._timer = qt.QTimer()
         self._timer.setInterval(BLINK_INTERVAL_MS)
         self._timer.connect("timeout()", self._blink)
         ui.compareButton.connect("toggled(bool)", self._on_toggled)
-        ui.histogramButton.connect("clicked()", lambda: self._show_chart(histogram_chart))
-        ui.jointPlotButton.connect("clicked()", lambda: self._show_chart(joint_chart))
+        ui.histogramButton.connect("clicked()", lambda: self._on_chart(HISTOGRAM))
+        ui.jointPlotButton.connect("clicked()", lambda: self._on_chart(JOINT))
         self._observe_layout("connect")
 
+    @property
+    def busy(self) -> bool:
+        """True while a difference or a chart is computed."""
+        return self._extras.busy
+
     def offer(self, parameter_node: Any) -> None:
-        """Follow the choices in the parameter node (outputVolume, compareMode, blend, showDifference, showUncertainty).
+        """Follow the parameter node (outputVolume, compareMode, blend, split, showDifference, showUncertainty).
 
         The comparison ends when there is nothing to compare any more, or with None, when the panel is left.
         """
@@ -69,37 +81,48 @@ class ComparePanel:
     def _show(self) -> None:
         """Bring the views to what is chosen; nothing happens when they show that already."""
         node, result = self._node, self._result
-        wanted = (result.GetID(), node.compareMode, node.showDifference, node.showUncertainty, self._chart)
-        wanted = (*wanted, uncertainty_of(result))
-        if wanted != self._shown or not self._comparison.shown:
+        compared = self._compared()
+        if (wanted := (compared, node.compareMode)) != self._shown or not self._comparison.shown:
             self._shown = wanted
             with slicer.util.tryWithErrorDisplay(_("Failed to compare."), waitCursor=True):
-                self._comparison.show(self._compared(), same_contrast=not reason_no_difference(result))
+                self._comparison.show(compared, same_contrast=not reason_no_difference(result))
         blinking = node.compareMode == CompareMode.BLINK
         if blinking and not self._timer.active:
             self._timer.start()
         elif not blinking:
             self._timer.stop()
-            self._comparison.set_opacity(node.blend)
+            self._comparison.set_opacity(1.0 if node.compareMode == CompareMode.SWIPE else node.blend)
+        self._comparison.set_split(node.split if node.compareMode == CompareMode.SWIPE else None)
 
     def _compared(self) -> Compared:
+        """What is to be shown now; the difference and the chart once they have been computed."""
         node, result = self._node, self._result
-        before = source_of(result)
         single = node.compareMode != CompareMode.SIDE_BY_SIDE
-        difference = None
-        if node.showDifference and not single and not reason_no_difference(result):
-            difference = difference_volume(before, result)
-        uncertainty = uncertainty_of(result) if node.showUncertainty and not single else None
-        chart = self._chart if self._chart is not None and self._chart.GetScene() is not None else None
-        return Compared(before, result, difference, uncertainty, single=single, chart=chart)
+        wants_difference = node.showDifference and not single and not reason_no_difference(result)
+        return Compared(
+            source_of(result),
+            result,
+            self._extras.difference(result) if wants_difference else None,
+            uncertainty_of(result) if node.showUncertainty and not single else None,
+            single=single,
+            chart=self._extras.chart(result, self._chart_kind) if self._chart_kind else None,
+        )
 
-    def _show_chart(self, make: Any) -> None:
-        """Make the chart of this pair if it is not there yet, and show it below the views; again takes it away."""
-        with slicer.util.tryWithErrorDisplay(_("Failed to draw the plot."), waitCursor=True):
-            chart = make(source_of(self._result), self._result)
-        is_shown = chart is self._chart and self._comparison.shown
-        self._chart = None if is_shown else chart
+    def _on_chart(self, kind: str) -> None:
+        """Show this chart of the pair below the views; again takes it away."""
+        is_shown = kind == self._chart_kind and self._comparison.shown
+        self._chart_kind = None if is_shown else kind
         self.compare()
+
+    def _on_extras(self) -> None:
+        if self._comparison.shown and self._shown is not None and self._result is not None:
+            self._show()
+        self._update()
+
+    def _on_split(self, position: float) -> None:
+        """The user has dragged the line between before and after."""
+        if self._node:
+            self._node.split = position
 
     def _blink(self) -> None:
         """Show the other one of the two."""
@@ -108,23 +131,36 @@ class ComparePanel:
 
     def _end(self) -> None:
         self._timer.stop()
-        self._shown = self._chart = None
+        self._extras.forget()
+        self._shown = self._chart_kind = None
         self._comparison.leave()
 
     def _update(self, _layout: int = 0) -> None:
         if self._updating:
             return
         self._updating = True
-        ui, result = self._ui, self._result
+        ui, there = self._ui, self._result is not None
         if not self._comparison.shown:
             self._timer.stop()
+            self._comparison.set_split(None)
             self._shown = None
-        there = result is not None
-        ui.compareButton.enabled = there
+        ui.compareButton.enabled = ui.histogramButton.enabled = there
         ui.compareButton.checked = self._comparison.shown
+        for button, kind in ((ui.histogramButton, HISTOGRAM), (ui.jointPlotButton, JOINT)):
+            button.checked = self._comparison.shown and self._chart_kind == kind
+        self._update_reasons(there)
+        ui.compareHintLabel.text = self._extras.message
+        ui.compareHintLabel.visible = bool(self._extras.message)
+        for mode, widgets in MODE_ROWS.items():
+            for name in widgets:
+                getattr(ui, name).visible = bool(self._node) and self._node.compareMode == mode
+        self._updating = False
+
+    def _update_reasons(self, there: bool) -> None:
+        """Turn on what can be shown of this result; the tooltips say why the rest cannot."""
+        ui, result = self._ui, self._result
         no_difference = reason_no_difference(result)
         ui.differenceCheckBox.enabled = ui.jointPlotButton.enabled = there and not no_difference
-        ui.histogramButton.enabled = there
         ui.differenceCheckBox.toolTip = no_difference or _(
             "Show the result minus its source in a view of its own; gray is no change. The difference is a new volume."
         )
@@ -135,10 +171,6 @@ class ComparePanel:
             if has_map
             else _("There is no uncertainty of this result; the module SynthMRI Uncertainty computes it.")
         )
-        blends = bool(self._node) and self._node.compareMode == CompareMode.BLEND
-        for widget in (ui.blendLabel, ui.blendSliderWidget):
-            widget.visible = blends
-        self._updating = False
 
     def _on_toggled(self, checked: bool) -> None:
         if self._updating:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import slicer
@@ -21,6 +22,7 @@ from .compare_layouts import (
     slice_views,
 )
 from .side_marks import SideMarks
+from .swipe import Swipe
 from .window_link import WindowLink
 
 
@@ -60,13 +62,18 @@ class Compared:
 
 
 class Comparison:
-    """Shows a source and its result, and puts the user's layout back afterwards."""
+    """Shows a source and its result, and puts the user's layout back afterwards.
 
-    def __init__(self) -> None:
+    Args:
+        on_split: called with the place of the line between the two, 0 to 1, when the user drags it.
+    """
+
+    def __init__(self, on_split: Callable[[float], None] = lambda _position: None) -> None:
         self._previous_layout: int | None = None
         self._pair: tuple[str, str] | None = None
         self._marks = SideMarks()
         self._window_link = WindowLink()
+        self._swipe = Swipe(on_split)
 
     @property
     def shown(self) -> bool:
@@ -104,8 +111,19 @@ class Comparison:
         if widget is not None:
             widget.mrmlSliceCompositeNode().SetForegroundOpacity(opacity)
 
+    def set_split(self, position: float | None) -> None:
+        """Show the source left of this place of the single view (0 to 1) and the result right of it; None: no line."""
+        manager = slicer.app.layoutManager()
+        widget = manager.sliceWidget(SINGLE_VIEW) if manager is not None and self.shown else None
+        if position is None or widget is None:
+            self._swipe.hide()
+        else:
+            self._swipe.set_split(position)
+            self._swipe.show(widget)
+
     def leave(self) -> None:
         """Put back the layout from before, unless the user has chosen another one meanwhile."""
+        self._swipe.hide()
         manager = slicer.app.layoutManager()
         if manager is not None and self.shown:
             manager.setLayout(self._previous_layout or slicer.vtkMRMLLayoutNode.SlicerLayoutFourUpView)

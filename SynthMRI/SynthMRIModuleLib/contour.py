@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import slicer
 
-from .node_volume import ijk_to_ras
+from .node_volume import hand_over_voxels, ijk_to_ras
 
 #: Light blue among Slicer's label colors: lighter than most of a brain, and told from gray by color-blind readers.
 COLOR_NODE_ID = "vtkMRMLColorTableNodeLabels"
@@ -51,8 +51,8 @@ class Contour:
             self._map, self._label_map = uncertainty, _make_label_map(uncertainty)
             self._before = [_state(view) for view in _views()]
         self._level = level
-        above = (slicer.util.arrayFromVolume(uncertainty) > level).astype(np.uint8) * LABEL
-        slicer.util.updateVolumeFromArray(self._label_map, above)
+        above = slicer.util.arrayFromVolume(uncertainty) > level
+        hand_over_voxels(np.multiply(above, LABEL, dtype=np.uint8), self._label_map)
         for before in self._before:
             before.composite.SetLabelVolumeID(self._label_map.GetID())
             before.composite.SetLabelOpacity(1.0)

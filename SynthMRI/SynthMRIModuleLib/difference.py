@@ -1,17 +1,17 @@
 """The difference of a result and its source as a volume of its own, on the grid of the result, in its units.
 
 Gray is no change; the window is a fixed part of the signal, so that differences of several cases can be compared.
+It is computed by `subtracted`, which knows no MRML, so that a thread can do it, and put into the scene afterwards.
 """
 
 from __future__ import annotations
 
-import numpy as np
-import slicer
-import vtk
-from slicer.i18n import tr as _
-from vtk.util.numpy_support import vtk_to_numpy
+from typing import TYPE_CHECKING
 
-from .node_volume import ijk_to_ras
+import slicer
+from slicer.i18n import tr as _
+
+from .node_volume import write_volume
 from .result_nodes import (
     OUTPUT_ATTRIBUTE,
     SOURCE_REFERENCE,
@@ -22,6 +22,9 @@ from .result_nodes import (
     provenance_of,
 )
 from .run import NEW_CONTRAST_TASKS
+
+if TYPE_CHECKING:
+    from SynthMRILib.volume import Volume
 
 ROLE = "difference"
 #: Half of the window in percent of the signal range.
@@ -46,55 +49,31 @@ def find_difference(result: slicer.vtkMRMLScalarVolumeNode) -> slicer.vtkMRMLSca
     return None
 
 
-def difference_volume(
-    before: slicer.vtkMRMLScalarVolumeNode, after: slicer.vtkMRMLScalarVolumeNode
-) -> slicer.vtkMRMLScalarVolumeNode:
-    """after - before as a volume node; the one that is there already is used again."""
-    found = find_difference(after)
-    if found is not None:
-        return found
+def subtracted(before: Volume, after: Volume) -> tuple[Volume, float]:
+    """after - before on the grid of `after`, linearly interpolated, and half of the window to show it with."""
     from SynthMRILib.intensity import reference_intensity
+    from SynthMRILib.uncertainty.blending import resampled
 
-    voxels = slicer.util.arrayFromVolume(after) - resampled(before, like=after)
+    voxels = resampled(before, after)
+    voxels *= -1
+    voxels += after.voxels
+    return after.with_voxels(voxels), SCALE_PERCENT / 100 * reference_intensity(before.voxels)
+
+
+def add_difference(
+    result: slicer.vtkMRMLScalarVolumeNode, difference: Volume, limit: float
+) -> slicer.vtkMRMLScalarVolumeNode:
+    """A node with what `subtracted` gave, beside the result that it belongs to."""
     scene = slicer.mrmlScene
-    name = scene.GenerateUniqueName(_("{name} DIFFERENCE").format(name=after.GetName()))
+    name = scene.GenerateUniqueName(_("{name} DIFFERENCE").format(name=result.GetName()))
     node = scene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", name)
     node.SetAttribute(SYNTHETIC_ATTRIBUTE, "1")
     node.SetAttribute(OUTPUT_ATTRIBUTE, ROLE)
-    node.SetNodeReferenceID(SOURCE_REFERENCE, after.GetID())
-    node.SetAndObserveTransformNodeID(after.GetTransformNodeID())
-    node.SetIJKToRASMatrix(slicer.util.vtkMatrixFromArray(ijk_to_ras(after)))
-    slicer.util.updateVolumeFromArray(node, voxels.astype(np.float32, copy=False))
-    node.CreateDefaultDisplayNodes()
-    limit = SCALE_PERCENT / 100 * reference_intensity(slicer.util.arrayFromVolume(before))
+    node.SetNodeReferenceID(SOURCE_REFERENCE, result.GetID())
+    node.SetAndObserveTransformNodeID(result.GetTransformNodeID())
+    node.CreateDefaultDisplayNodes()  # before the voxels come: it would look through all of them for a window
     node.GetDisplayNode().SetAutoWindowLevel(False)
     node.GetDisplayNode().SetWindowLevelMinMax(-limit, limit)
-    place_beside(node, SourceSnapshot.of(after).node)
+    write_volume(difference, node)
+    place_beside(node, SourceSnapshot.of(result).node)
     return node
-
-
-def resampled(node: slicer.vtkMRMLScalarVolumeNode, *, like: slicer.vtkMRMLScalarVolumeNode) -> np.ndarray:
-    """Voxels (k, j, i) of a node on the grid of another under the same transform, linear interpolation, float32."""
-    to_source = np.linalg.inv(ijk_to_ras(node)) @ ijk_to_ras(like)
-    size = slicer.util.arrayFromVolume(like).shape[::-1]
-    reslice = vtk.vtkImageReslice()
-    reslice.SetInputData(_in_voxels(node))
-    transform = vtk.vtkTransform()
-    transform.SetMatrix(slicer.util.vtkMatrixFromArray(to_source))
-    reslice.SetResliceTransform(transform)
-    reslice.SetInterpolationModeToLinear()
-    reslice.SetOutputScalarType(vtk.VTK_FLOAT)
-    reslice.SetOutputSpacing(1, 1, 1)
-    reslice.SetOutputOrigin(0, 0, 0)
-    reslice.SetOutputExtent(0, size[0] - 1, 0, size[1] - 1, 0, size[2] - 1)
-    reslice.Update()
-    return vtk_to_numpy(reslice.GetOutput().GetPointData().GetScalars()).reshape(size[::-1])
-
-
-def _in_voxels(node: slicer.vtkMRMLScalarVolumeNode) -> vtk.vtkImageData:
-    """The node's image with voxel indices as coordinates, whatever spacing it carries."""
-    image = vtk.vtkImageData()
-    image.ShallowCopy(node.GetImageData())
-    image.SetSpacing(1, 1, 1)
-    image.SetOrigin(0, 0, 0)
-    return image

@@ -2,6 +2,9 @@
 
 The grid is the node's own (IJK to RAS without its parent transform), so that a result placed under the same parent
 transform lies where its source lies, for linear and warping transforms alike.
+
+Voxels of results are neither copied nor looked through on their way into the scene: copying a large volume would block
+the window for longer than goes unnoticed.
 """
 
 from __future__ import annotations
@@ -12,6 +15,7 @@ import numpy as np
 import slicer
 import vtk
 from slicer.i18n import tr as _
+from vtk.util.numpy_support import numpy_to_vtk
 
 if TYPE_CHECKING:
     from SynthMRILib.volume import Volume
@@ -61,6 +65,24 @@ def volume_from_node(node: slicer.vtkMRMLScalarVolumeNode, *, labels_allowed: bo
     return Volume(voxels, Grid(voxels.shape, ijk_to_ras(node)))
 
 
+def volume_on_node(node: slicer.vtkMRMLScalarVolumeNode) -> Volume:
+    """As `volume_from_node`, but of float32 voxels it is the node's own memory: only to be read, e.g. in a thread.
+
+    The memory outlives the node; only what the scene shows of it ends with the node.
+    """
+    from SynthMRILib.volume import Grid, Volume
+
+    voxels = slicer.util.arrayFromVolume(node).view()
+    voxels.flags.writeable = False
+    return Volume(voxels, Grid(voxels.shape, ijk_to_ras(node)))
+
+
+def thinned(voxels: np.ndarray, most: int) -> np.ndarray:
+    """Every n-th voxel along each axis, evenly spread, so that at most so many are left: enough for percentiles."""
+    step = max(1, int(np.ceil((voxels.size / most) ** (1 / 3))))
+    return voxels[::step, ::step, ::step]
+
+
 def ijk_to_ras(node: slicer.vtkMRMLScalarVolumeNode) -> np.ndarray:
     """4x4 matrix from voxel index (i, j, k) to RAS [mm] of the node itself, without its parent transform."""
     matrix = vtk.vtkMatrix4x4()
@@ -69,6 +91,15 @@ def ijk_to_ras(node: slicer.vtkMRMLScalarVolumeNode) -> np.ndarray:
 
 
 def write_volume(volume: Volume, node: slicer.vtkMRMLScalarVolumeNode) -> None:
-    """Put the voxels and the grid of `volume` into a node of ours."""
+    """Put the grid and the voxels of `volume` into a node of ours; the voxels are the node's from now on, uncopied."""
     node.SetIJKToRASMatrix(slicer.util.vtkMatrixFromArray(volume.grid.ijk_to_ras))
-    slicer.util.updateVolumeFromArray(node, volume.voxels)
+    hand_over_voxels(volume.voxels, node)
+
+
+def hand_over_voxels(voxels: np.ndarray, node: slicer.vtkMRMLVolumeNode) -> None:
+    """Make an array (k, j, i) the voxels of a node without a copy, unless it is of a kind that VTK cannot take."""
+    voxels = np.require(voxels, requirements=("C", "W"))
+    image = vtk.vtkImageData()
+    image.SetDimensions(*voxels.shape[::-1])
+    image.GetPointData().SetScalars(numpy_to_vtk(voxels.ravel()))
+    node.SetAndObserveImageData(image)

@@ -13,7 +13,7 @@ import slicer
 from slicer.i18n import tr as _
 
 from .contour import Contour
-from .node_volume import ijk_to_ras, reason_not_usable
+from .node_volume import ijk_to_ras, reason_not_usable, thinned
 from .result_nodes import OUTPUT_ATTRIBUTE
 
 #: Upper end of the color scale in percent of the signal range.
@@ -21,6 +21,8 @@ SCALE_PERCENT = 10.0
 COLOR_NODE_ID = "vtkMRMLColorTableNodeIron"
 UNCERTAINTY_ROLES = ("epistemic", "aleatoric", "total")
 CORNER_TOLERANCE_MM = 1e-3
+#: Voxels the scale is told from at most: more would not change it by what can be seen, but block the window.
+SCALE_SAMPLES = 1_000_000
 
 
 def reason_not_shown(image: slicer.vtkMRMLNode | None, uncertainty: slicer.vtkMRMLNode | None) -> str:
@@ -48,7 +50,7 @@ def scale_maximum(image: slicer.vtkMRMLScalarVolumeNode) -> float:
     """Standard deviation [units of the volume] at the upper end of the color scale."""
     from SynthMRILib.intensity import reference_intensity
 
-    return SCALE_PERCENT / 100.0 * reference_intensity(slicer.util.arrayFromVolume(image))
+    return SCALE_PERCENT / 100.0 * reference_intensity(thinned(slicer.util.arrayFromVolume(image), SCALE_SAMPLES))
 
 
 def show_as_map(node: slicer.vtkMRMLScalarVolumeNode, maximum: float) -> None:

@@ -9,7 +9,7 @@ from slicer.i18n import tr as _
 
 from .background_call import BackgroundCall
 from .cursor_readout import CursorReadout
-from .node_volume import volume_from_node
+from .node_volume import volume_from_node, volume_on_node
 from .overlay import SCALE_PERCENT, Overlay, reason_not_shown
 from .place_table import PlaceTable
 from .quality import quality_of
@@ -74,7 +74,7 @@ class OverlayPanel:
             self._look_for_regions(image, uncertainty)
 
     def _look_for_regions(self, image: Any, uncertainty: Any) -> None:
-        volumes = volume_from_node(uncertainty), volume_from_node(image)
+        volumes = volume_on_node(uncertainty), volume_on_node(image)
         segmentation = self._node.segmentationVolume
         more = {} if segmentation is None else {"segmentation": volume_from_node(segmentation, labels_allowed=True)}
         self._ui.regionsLabel.text = _("Looking for the least trusted places...")

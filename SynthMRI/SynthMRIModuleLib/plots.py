@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 import slicer
 import vtk
 from slicer.i18n import tr as _
 
-from .difference import resampled
+from .node_volume import thinned
+
+if TYPE_CHECKING:
+    from SynthMRILib.volume import Volume
 
 BINS = 128
 POINTS = 2000
@@ -18,6 +23,8 @@ PLOT_ATTRIBUTE = "SynthMRI.Plot"
 RESULT_REFERENCE = "SynthMRI.Result"
 #: Blue and orange: told apart by every reader, and by lightness in gray.
 COLORS = ((0.0, 0.45, 0.7), (0.9, 0.6, 0.0))
+#: Values of a table, one array a column.
+Columns = list[np.ndarray]
 
 
 def find_chart(result: slicer.vtkMRMLNode, kind: str) -> slicer.vtkMRMLPlotChartNode | None:
@@ -28,41 +35,44 @@ def find_chart(result: slicer.vtkMRMLNode, kind: str) -> slicer.vtkMRMLPlotChart
     return None
 
 
-def histogram_chart(
-    before: slicer.vtkMRMLScalarVolumeNode, after: slicer.vtkMRMLScalarVolumeNode
-) -> slicer.vtkMRMLPlotChartNode:
-    """Share of the voxels with signal at each intensity, before and after. The one that is there is used again."""
-    found = find_chart(after, HISTOGRAM)
-    if found is not None:
-        return found
-    voxels = [_with_signal(slicer.util.arrayFromVolume(node)) for node in (before, after)]
+def histogram(before: Volume, after: Volume) -> Columns:
+    """Share of the voxels with signal [%] at each intensity, before and after."""
+    voxels = [_with_signal(volume.voxels) for volume in (before, after)]
     edges = np.linspace(*np.percentile(np.concatenate(voxels), [0.5, 99.5]), BINS + 1)
     shares = [100 * np.histogram(v, edges)[0] / max(v.size, 1) for v in voxels]
-    columns = {_("Intensity"): (edges[:-1] + edges[1:]) / 2, _("Before"): shares[0], _("After"): shares[1]}
-    table = _table(_("{name} histogram").format(name=after.GetName()), columns)
-    series = [_series(table, column, scatter=False, color=c) for column, c in zip(list(columns)[1:], COLORS)]
-    titles = (_("Histogram"), _("Intensity"), _("Voxels with signal [%]"))
-    return _chart(after, HISTOGRAM, table, series, titles)
+    return [(edges[:-1] + edges[1:]) / 2, *shares]
 
 
-def joint_chart(
-    before: slicer.vtkMRMLScalarVolumeNode, after: slicer.vtkMRMLScalarVolumeNode
-) -> slicer.vtkMRMLPlotChartNode:
-    """Intensity after against before at the same places (the same random ones every time)."""
-    found = find_chart(after, JOINT)
-    if found is not None:
-        return found
-    pair = [resampled(before, like=after).ravel(), slicer.util.arrayFromVolume(after).ravel()]
-    places = np.flatnonzero(pair[0] != 0)
+def joint_intensities(before: Volume, after: Volume) -> Columns:
+    """Intensity before and after at the same places (the same random ones every time)."""
+    from SynthMRILib.uncertainty.blending import resampled
+
+    pair = [resampled(before, after).ravel(), after.voxels.ravel()]
+    places = np.flatnonzero(pair[0])
     places = np.random.default_rng(0).choice(places, min(POINTS, places.size), replace=False)
-    columns = {_("Before"): pair[0][places], _("After"): pair[1][places]}
-    table = _table(_("{name} joint intensities").format(name=after.GetName()), columns)
-    series = [_series(table, _("After"), scatter=True, color=COLORS[0])]
-    return _chart(after, JOINT, table, series, (_("Joint intensities"), _("Before"), _("After")))
+    return [values[places] for values in pair]
+
+
+#: What a chart of each kind is made of; knows no MRML, so that a thread can do it.
+MEASURES = {HISTOGRAM: histogram, JOINT: joint_intensities}
+
+
+def add_chart(result: slicer.vtkMRMLNode, kind: str, columns: Columns) -> slicer.vtkMRMLPlotChartNode:
+    """The chart of that kind with its table, made from what its measure gave."""
+    if kind == HISTOGRAM:
+        titles = (_("Histogram"), _("Intensity"), _("Voxels with signal [%]"))
+        names, shown = [_("Intensity"), _("Before"), _("After")], [_("Before"), _("After")]
+        table = _table(_("{name} histogram").format(name=result.GetName()), dict(zip(names, columns)))
+    else:
+        titles = (_("Joint intensities"), _("Before"), _("After"))
+        names, shown = [_("Before"), _("After")], [_("After")]
+        table = _table(_("{name} joint intensities").format(name=result.GetName()), dict(zip(names, columns)))
+    series = [_series(table, name, scatter=kind == JOINT, color=color) for name, color in zip(shown, COLORS)]
+    return _chart(result, kind, table, series, titles)
 
 
 def _with_signal(voxels: np.ndarray) -> np.ndarray:
-    sample = voxels.ravel()[:: max(1, voxels.size // SAMPLES)]
+    sample = thinned(voxels, SAMPLES)
     return sample[sample != 0].astype(np.float64)
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import slicer
 
-from .node_volume import write_volume
+from .node_volume import thinned, write_volume
 
 if TYPE_CHECKING:
     from SynthMRILib.volume import Volume
@@ -26,7 +26,7 @@ PROVENANCE_ATTRIBUTE = "SynthMRI.Provenance"
 SOURCE_REFERENCE = "SynthMRI.Source"
 #: Of the voxels that are not background: where the window of a new contrast begins and ends.
 WINDOW_PERCENTILES = (1.0, 99.5)
-WINDOW_SAMPLES = 200_000
+WINDOW_SAMPLES = 500_000
 
 
 @dataclass(frozen=True)
@@ -170,9 +170,10 @@ def _follow_source(node: slicer.vtkMRMLScalarVolumeNode, source: SourceSnapshot)
 
 def _set_own_window(node: slicer.vtkMRMLScalarVolumeNode, volume: Volume) -> None:
     """From the 1st to the 99.5th percentile of the voxels that are not background."""
-    inside = volume.voxels[volume.voxels != 0]
+    sample = thinned(volume.voxels, WINDOW_SAMPLES)
+    inside = sample[sample != 0]
     if inside.size and node.GetDisplayNode() is not None:
-        lowest, highest = np.percentile(inside[:: max(1, inside.size // WINDOW_SAMPLES)], WINDOW_PERCENTILES)
+        lowest, highest = np.percentile(inside, WINDOW_PERCENTILES)
         node.GetDisplayNode().SetAutoWindowLevel(False)
         node.GetDisplayNode().SetWindowLevelMinMax(float(lowest), float(max(highest, lowest + 1e-6)))
 

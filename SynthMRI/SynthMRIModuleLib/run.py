@@ -163,6 +163,7 @@ class Run:
                         own_window=role == "output" and self._new_contrast,
                     )
             _show_maps(nodes)
+            result.outputs.clear()  # they are the scene's now, and its user may want their memory back
         except Exception:
             for node in nodes.values():
                 remove_result_node(node)

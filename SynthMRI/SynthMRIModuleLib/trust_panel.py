@@ -9,7 +9,7 @@ from slicer.i18n import tr as _
 
 from .background_call import BackgroundCall
 from .difference import reason_no_difference
-from .node_volume import volume_from_node
+from .node_volume import volume_from_node, volume_on_node
 from .overlay import reason_not_shown
 from .place_table import PlaceTable
 from .regions import lesion_columns, lesion_rows
@@ -75,7 +75,7 @@ class TrustPanel:
         from SynthMRILib.uncertainty.blending import gated_blend
 
         image = self._node.imageVolume
-        acquired = volume_from_node(source_of(image))
+        acquired = volume_on_node(source_of(image))
         total, shown = self._volumes()
         self._enable(self._ui.blendButton, self._ui.blendHintLabel, _("Blending..."))
         self._blend.start(
@@ -107,7 +107,7 @@ class TrustPanel:
         hint.text, hint.visible = str(error), True
 
     def _volumes(self) -> tuple[Any, Any]:
-        return volume_from_node(self._node.uncertaintyVolume), volume_from_node(self._node.imageVolume)
+        return volume_on_node(self._node.uncertaintyVolume), volume_on_node(self._node.imageVolume)
 
 
 def reason_no_blend(image: slicer.vtkMRMLNode | None) -> str:

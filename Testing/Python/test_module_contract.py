@@ -62,7 +62,7 @@ PARAMETERS = {
         "sharpness", "residual", "strength", "noise", "preset", "formula", "t1Factor",
         "smoothing", "forceCorrection", "registered", "biasCorrection",
         "device", "precision", "tile", "seed",
-        "compareWhenDone", "compareMode", "blend", "showDifference", "showUncertainty",
+        "compareWhenDone", "compareMode", "blend", "split", "showDifference", "showUncertainty",
     },
     "SynthMRIUncertainty": {
         "task", "inputVolume", "flairVolume", "t1Volume", "t2Volume", "maskVolume", "bundle", "passes", "augment",
@@ -84,7 +84,7 @@ MEMBERS = {
         "FLAIR_MINUS_T1": "flair-minus-t1",
         "FLAIR_TIMES_T2": "flair-times-t2",
     },
-    "CompareMode": {"SIDE_BY_SIDE": "side by side", "BLINK": "blink", "BLEND": "blend"},
+    "CompareMode": {"SIDE_BY_SIDE": "side by side", "SWIPE": "swipe", "BLINK": "blink", "BLEND": "blend"},
     "Method": {"NETWORK": "network", "BSPLINE": "bspline"},
     "Device": {"AUTOMATIC": "auto", "CPU": "cpu", "CUDA": "cuda", "MPS": "mps"},
     "Precision": {"AUTOMATIC": "auto", "FLOAT32": "float32", "BFLOAT16": "bfloat16", "FLOAT16": "float16"},

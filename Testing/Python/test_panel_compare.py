@@ -44,6 +44,12 @@ def panel(desktop):
     return opened
 
 
+def settle(desktop, panel) -> None:
+    """Wait until what a thread computes for the comparison is shown."""
+    assert desktop.wait_until(lambda: not panel.comparePanel.busy, timeout=30)
+    desktop.process_events()
+
+
 def widget(slicer, view: str):
     return slicer.app.layoutManager().sliceWidget(view)
 
@@ -81,9 +87,12 @@ def test_the_sides_of_the_patient_are_marked_and_follow_the_orientation(panel, s
     assert not annotation.GetText(LEFT) and not annotation.GetText(RIGHT)
 
 
-def test_a_difference_is_a_volume_of_its_own_in_a_third_view(panel, slicer_scene):
+def test_a_difference_is_a_volume_of_its_own_in_a_third_view(desktop, panel, slicer_scene):
     panel.ui.differenceCheckBox.click()
     panel.ui.compareButton.click()
+    assert panel.ui.compareHintLabel.text == "Computing..." and panel.ui.compareHintLabel.visible
+    settle(desktop, panel)
+    assert not panel.ui.compareHintLabel.visible
     assert list(shown_volumes(slicer_scene)) == ["SynthMRIBefore", "SynthMRIAfter", "SynthMRIDifference"]
     result = panel.logic.getParameterNode().outputVolume
     difference = slicer_scene.util.getNode("T1w SYNTH output DIFFERENCE")
@@ -98,7 +107,29 @@ def test_a_difference_is_a_volume_of_its_own_in_a_third_view(panel, slicer_scene
     assert difference.GetAttribute("SynthMRI.Synthetic") == "1"
     panel.ui.compareButton.click()
     panel.ui.compareButton.click()
+    settle(desktop, panel)
     assert len(slicer_scene.util.getNodes("*DIFFERENCE*")) == 1, "it is made once"
+
+
+def test_a_difference_that_is_not_wanted_any_more_is_not_added(desktop, panel, slicer_scene):
+    panel.ui.differenceCheckBox.click()
+    panel.ui.compareButton.click()
+    panel.ui.compareButton.click()
+    desktop.process_events(300)
+    assert not slicer_scene.util.getNodes("*DIFFERENCE*") and not panel.ui.compareHintLabel.visible
+    panel.ui.compareButton.click()
+    slicer_scene.mrmlScene.Clear()
+    desktop.process_events(300)
+    assert not slicer_scene.util.getNodes("*DIFFERENCE*")
+
+
+def test_what_cannot_be_computed_is_said(desktop, panel, slicer_scene):
+    for node in (panel.logic.getParameterNode().inputVolume, panel.logic.getParameterNode().outputVolume):
+        slicer_scene.util.updateVolumeFromArray(node, np.zeros((4, 4, 4), np.float32))
+    panel.ui.histogramButton.click()
+    settle(desktop, panel)
+    assert panel.ui.compareHintLabel.text.startswith("This could not be computed: ")
+    assert not slicer_scene.util.getNodesByClass("vtkMRMLPlotChartNode")
 
 
 def test_a_view_that_is_added_shows_the_place_the_user_had_gone_to(desktop, panel, slicer_scene):
@@ -107,6 +138,7 @@ def test_a_view_that_is_added_shows_the_place_the_user_had_gone_to(desktop, pane
     before.SetSliceOffset(before.GetSliceOffset() + 3)
     panel.ui.differenceCheckBox.click()
     desktop.process_events()
+    settle(desktop, panel)
     places = [
         slicer_scene.util.arrayFromVTKMatrix(widget(slicer_scene, view).mrmlSliceNode().GetXYToRAS())
         for view in ("SynthMRIBefore", "SynthMRIAfter", "SynthMRIDifference")
@@ -124,6 +156,7 @@ def test_a_view_of_another_shape_shows_all_of_the_place_undistorted(desktop, pan
     after.SetDimensions(300, 100, 1)
     panel.ui.differenceCheckBox.click()
     desktop.process_events()
+    settle(desktop, panel)
     width, height, _depth = after.GetFieldOfView()
     assert width / 300 == pytest.approx(height / 100)
     assert width >= before.GetFieldOfView()[0] - 1e-6 and height >= before.GetFieldOfView()[1] - 1e-6
@@ -163,9 +196,13 @@ def test_blending_and_blinking_use_one_view(desktop, panel, slicer_scene):
 
 
 @pytest.mark.parametrize("button, series", [("histogramButton", 2), ("jointPlotButton", 1)])
-def test_plots_are_shown_below_the_views_and_taken_away(panel, slicer_scene, button, series):
-    press = getattr(panel.ui, button).click
+def test_plots_are_shown_below_the_views_and_taken_away(desktop, panel, slicer_scene, button, series):
+    def press() -> None:
+        getattr(panel.ui, button).click()
+        settle(desktop, panel)
+
     press()
+    assert getattr(panel.ui, button).checked
     view = slicer_scene.mrmlScene.GetSingletonNode("SynthMRIPlot", "vtkMRMLPlotViewNode")
     chart = view.GetPlotChartNode()
     assert chart.GetNumberOfPlotSeriesNodes() == series
@@ -179,6 +216,7 @@ def test_plots_are_shown_below_the_views_and_taken_away(panel, slicer_scene, but
     layout = slicer_scene.app.layoutManager().layout
     press()
     assert slicer_scene.app.layoutManager().layout != layout and panel.ui.compareButton.checked
+    assert not getattr(panel.ui, button).checked
     press()
     assert slicer_scene.app.layoutManager().layout == layout
     assert len(slicer_scene.util.getNodesByClass("vtkMRMLPlotChartNode")) == 1, "it is drawn once"

@@ -81,6 +81,14 @@ class Desktop:
         columns, rows, _ = image.GetDimensions()
         return vtk_to_numpy(image.GetPointData().GetScalars()).reshape(rows, columns, -1)[..., :3]
 
+    def drawn(self, view: str) -> np.ndarray:
+        """uint8 array (rows from the top, columns, RGB) of the slice view `view` as drawn, annotations included."""
+        slice_view = self._application.layoutManager().sliceWidget(view).sliceView()
+        image = slice_view.drawing().render()
+        columns, rows, _ = image.GetDimensions()
+        pixels = vtk_to_numpy(image.GetPointData().GetScalars())
+        return pixels.reshape(rows, columns, -1)[::-1, :, :3].copy()
+
     def process_events(self, milliseconds: int = 0) -> None:
         """Let Qt work off what is waiting, for at least so long."""
         deadline = QtCore.QDeadlineTimer(milliseconds)

@@ -12,6 +12,9 @@ from PySide6.QtWidgets import QWidget
 from ..widgets.completion import completed
 from .views import SliceWidget, ThreeDWidget
 
+#: Pixels of a slice view that has never been laid out.
+VIEW_SIZE = (256, 256)
+
 
 @completed("qSlicerLayoutManager")
 class LayoutManager(QObject):
@@ -46,9 +49,10 @@ class LayoutManager(QObject):
         self.setLayout(slicer.vtkMRMLLayoutNode.SlicerLayoutFourUpView)
 
     def reset_views(self) -> None:
-        """Four-up layout, and nothing in the slice views."""
+        """Four-up layout, and nothing in the slice views, which are as large as in the beginning."""
         self.setLayout(slicer.vtkMRMLLayoutNode.SlicerLayoutFourUpView)
         for widget in self._slices.values():
+            widget.mrmlSliceNode().SetDimensions(*VIEW_SIZE, 1)
             node = widget.mrmlSliceCompositeNode()
             for set_layer in (node.SetBackgroundVolumeID, node.SetForegroundVolumeID, node.SetLabelVolumeID):
                 set_layer(None)

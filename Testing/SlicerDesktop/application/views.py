@@ -1,4 +1,4 @@
-"""Slice and 3D views: real MRML view nodes and slice logics behind empty widgets."""
+"""Slice and 3D views: real MRML view nodes and slice logics behind empty widgets; slices are drawn when asked for."""
 
 from __future__ import annotations
 
@@ -9,16 +9,18 @@ from PySide6.QtCore import Slot
 from PySide6.QtWidgets import QLabel, QVBoxLayout, QWidget
 
 from ..widgets.completion import completed
+from .drawing import Drawing
 
 
 @completed("qMRMLSliceView")
 class SliceView(QWidget):
-    """Where a slice would be drawn."""
+    """Where a slice is drawn, in a window without a screen."""
 
     def __init__(self, logic: Any, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._logic = logic
         self._annotation = vtk.vtkCornerAnnotation()
+        self._drawing: Drawing | None = None
         self.render_count = 0
 
     def mrmlSliceNode(self) -> Any:
@@ -26,6 +28,21 @@ class SliceView(QWidget):
 
     def cornerAnnotation(self) -> Any:
         return self._annotation
+
+    def drawing(self) -> Drawing:
+        """What draws this view, made when it is first asked for."""
+        if self._drawing is None:
+            self._drawing = Drawing(self._logic, self._annotation)
+        return self._drawing
+
+    def renderWindow(self) -> Any:
+        return self.drawing().window
+
+    def interactor(self) -> Any:
+        return self.drawing().interactor
+
+    def sliceViewInteractorStyle(self) -> Any:
+        return self.drawing().style
 
     @Slot()
     def forceRender(self) -> None:

@@ -1,0 +1,76 @@
+"""Difference and charts of a compared pair: made in a thread when they are first wanted, then found in the scene."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import slicer
+from slicer.i18n import tr as _
+
+from .background_call import BackgroundCall
+from .difference import add_difference, find_difference, subtracted
+from .node_volume import volume_on_node
+from .plots import MEASURES, add_chart, find_chart
+from .result_nodes import source_of
+
+
+class CompareExtras:
+    """Looks after what one panel compares.
+
+    Args:
+        on_changed: called when something has been added to the scene, or could not be made.
+    """
+
+    def __init__(self, on_changed: Callable[[], None]) -> None:
+        self._on_changed = on_changed
+        self._calls: dict[str, BackgroundCall] = {}
+        self._wanted: dict[str, tuple] = {}
+        self.message = ""
+
+    @property
+    def busy(self) -> bool:
+        """True while something is computed."""
+        return any(call.running for call in self._calls.values())
+
+    def difference(self, result: slicer.vtkMRMLScalarVolumeNode) -> slicer.vtkMRMLScalarVolumeNode | None:
+        """The difference of a result and its source; None while it is computed, which begins here."""
+        found = find_difference(result)
+        if found is None:
+            self._make("difference", result, subtracted, lambda made: add_difference(result, *made))
+        return found
+
+    def chart(self, result: slicer.vtkMRMLScalarVolumeNode, kind: str) -> slicer.vtkMRMLPlotChartNode | None:
+        """The chart of that kind; None while its values are computed, which begins here."""
+        found = find_chart(result, kind)
+        if found is None:
+            self._make("chart", result, MEASURES[kind], lambda made: add_chart(result, kind, made), kind)
+        return found
+
+    def forget(self) -> None:
+        """What is being computed is not wanted any more."""
+        for call in self._calls.values():
+            call.forget()
+        self._wanted.clear()
+        self.message = ""
+
+    def _make(self, slot: str, result: Any, work: Any, add: Any, kind: str = "") -> None:
+        call = self._calls.setdefault(slot, BackgroundCall())
+        wanted = (result.GetID(), kind)
+        if self._wanted.get(slot) == wanted:  # in progress, or failed before and would again
+            return
+        self._wanted[slot] = wanted
+        pair = volume_on_node(source_of(result)), volume_on_node(result)
+        self.message = _("Computing...")
+        call.start(lambda: work(*pair), lambda made: self._made(slot, result, add, made), self._failed)
+
+    def _made(self, slot: str, result: Any, add: Any, made: Any) -> None:
+        self._wanted.pop(slot, None)
+        self.message = ""
+        if result.GetScene() is not None:
+            add(made)
+        self._on_changed()
+
+    def _failed(self, error: Exception) -> None:
+        self.message = _("This could not be computed: {reason}").format(reason=error)
+        self._on_changed()
