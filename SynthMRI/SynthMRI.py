@@ -141,8 +141,7 @@ class SynthMRIWidget(ParameterNodeWidget):
         self.modelsPanel = ModelsPanel(
             ui, selected=lambda: self.bundleSelector.selected, on_changed=self.onModelsChanged
         )
-        choices = [ui.taskTabWidget, ui.modelCollapsibleButton, ui.advancedCollapsibleButton]
-        self.runPanel = RunPanel(ui, self.logic, choices=choices, on_finished=self.onRunFinished)
+        self.runPanel = RunPanel(ui, self.logic, on_finished=self.onRunFinished)
         self.initializeParameterNode()
 
     def closeParts(self) -> None:
@@ -243,7 +242,9 @@ class SynthMRILogic(TaskLogic):
         onFinished: Callable[[vtkMRMLScalarVolumeNode], None] | None = None,
         onError: Callable[[Exception], None] | None = None,
     ) -> None:
-        """Begin a run and return at once; `poll` calls back. Raises a SynthMRIError when it cannot begin.
+        """Begin a run, or put it behind those in progress, and return at once; `poll` calls back.
+
+        Raises a SynthMRIError when it cannot begin.
 
         :param inputNode: scalar volume, or volumes by role for a task with several inputs; copied, never changed.
         :param bundle: name of the model; empty or None for the recommended one.

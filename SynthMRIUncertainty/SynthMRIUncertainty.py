@@ -123,9 +123,7 @@ class SynthMRIUncertaintyWidget(ParameterNodeWidget):
         )
         self.overlayPanel = OverlayPanel(self.ui)
         self.trustPanel = TrustPanel(self.ui)
-        self.runPanel = RunPanel(
-            self.ui, self.logic, choices=[self.ui.computeCollapsibleButton], on_finished=self.onRunFinished
-        )
+        self.runPanel = RunPanel(self.ui, self.logic, on_finished=self.onRunFinished)
         self.initializeParameterNode()
 
     def closeParts(self) -> None:

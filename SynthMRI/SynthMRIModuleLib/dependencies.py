@@ -26,8 +26,7 @@ def ensure_dependencies(requirements_file: Path = REQUIREMENTS_FILE) -> bool:
 
     Raises ResourceError with a sentence that says how to go on when the user declines or an installation fails.
     """
-    needs_torch = not is_installed(f"torch{TORCH_VERSIONS}")
-    missing = missing_requirements(requirements_file)
+    needs_torch, missing = _torch_is_missing(), missing_requirements(requirements_file)
     if needs_torch or missing:
         _refuse_a_second_installation()
     if needs_torch:
@@ -35,6 +34,15 @@ def ensure_dependencies(requirements_file: Path = REQUIREMENTS_FILE) -> bool:
     if missing:
         _install_packages(missing)
     return needs_torch or bool(missing)
+
+
+def missing_packages() -> bool:
+    """True when something has to be installed before a network can run."""
+    return _torch_is_missing() or bool(missing_requirements())
+
+
+def _torch_is_missing() -> bool:
+    return not is_installed(f"torch{TORCH_VERSIONS}")
 
 
 def missing_requirements(requirements_file: Path = REQUIREMENTS_FILE) -> list[str]:

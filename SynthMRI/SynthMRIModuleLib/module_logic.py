@@ -1,4 +1,4 @@
-"""What the logics of our modules have in common: one run of a task at a time, polled by panels, awaited by scripts."""
+"""What the logics of our modules have in common: runs one after the other, polled by panels, awaited by scripts."""
 
 from __future__ import annotations
 
@@ -31,8 +31,18 @@ class TaskLogic(ScriptedLoadableModuleLogic):
 
     @property
     def running(self) -> bool:
-        """True from `start` until `poll` has told how the run ended."""
+        """True from `start` until `poll` has told how the run, and all that were started after it, ended."""
         return self._runner.running
+
+    @property
+    def waiting(self) -> list[str]:
+        """Names of the volumes that runs wait for: those that were started while another one was in progress."""
+        return self._runner.waiting_titles
+
+    @property
+    def latest(self) -> tuple[str, float]:
+        """Of the run that ended last: name of the volume that it was for, and how long it took [s]."""
+        return self._runner.latest_title, self._runner.latest_seconds
 
     @property
     def findings(self) -> list[str]:
@@ -72,7 +82,7 @@ class TaskLogic(ScriptedLoadableModuleLogic):
         callbacks: Callbacks,
         task: str | None = None,
     ) -> None:
-        """Begin a run and return at once. Raises a SynthMRIError when it cannot begin.
+        """Begin a run, or put it behind those in progress, and return at once. Raises a SynthMRIError if it cannot.
 
         :param inputNode: volume node, or nodes by role for a task with several inputs.
         """
@@ -85,12 +95,16 @@ class TaskLogic(ScriptedLoadableModuleLogic):
         return self._runner.wait(**self._request(inputNode, bundle, parameters, task))
 
     def poll(self) -> None:
-        """Call the callbacks of the run in progress; never waits."""
+        """Call the callbacks of the runs in progress; never waits."""
         self._runner.poll()
 
     def cancel(self) -> None:
-        """Stop the run in progress; `poll` tells its end."""
+        """Stop the run in progress; `poll` tells its end, and the next one that waits goes on."""
         self._runner.cancel()
+
+    def removeWaiting(self, number: int) -> None:
+        """Take a run out of `waiting`, counted from 0; nothing is told of it any more."""
+        self._runner.take_out(number)
 
     def close(self) -> None:
         """End the child process; the next run starts a new one."""

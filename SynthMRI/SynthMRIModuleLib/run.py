@@ -6,6 +6,7 @@ nodes is deleted meanwhile, or the scene closed, the run is cancelled.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -57,6 +58,9 @@ class Run:
         bundle: name or folder of the bundle, None for a run that needs none.
         parameters: parameters of the task, JSON types.
         output_names: suffix of the node name for each output role that becomes a node.
+
+    Attributes:
+        on_ended: called with the run at its end, before the callbacks tell how it ended.
     """
 
     def __init__(
@@ -81,6 +85,9 @@ class Run:
         self._callbacks = callbacks
         self._source_lost = self._told_waiting = False
         self._delivered = False
+        self._began: float | None = None
+        self._ended: float | None = None
+        self.on_ended: Callable[[Run], None] = lambda _run: None
         self._job: Job = client.submit(task, volumes, bundle=bundle, parameters=parameters)
         self._job.on_progress = self._on_progress
         self._job.on_log = callbacks.on_log
@@ -89,6 +96,16 @@ class Run:
     def active(self) -> bool:
         """True until the end of the run was told."""
         return not self._delivered
+
+    @property
+    def title(self) -> str:
+        """Name of the volume that the run is for."""
+        return f"{self._name} {self._output_names['output']}"
+
+    @property
+    def seconds(self) -> float:
+        """How long the run has been, or was, computed."""
+        return 0.0 if self._began is None else (self._ended or time.monotonic()) - self._began
 
     @property
     def findings(self) -> list[str]:
@@ -101,15 +118,21 @@ class Run:
         """True while runs that were started before, here or by another module, are not done."""
         return self._job.state == "queued"
 
-    def poll(self) -> None:
-        """Pass on what happened since the last call. Never waits."""
+    def poll(self, *, tell_waiting: bool = True) -> None:
+        """Pass on what happened since the last call. Never waits.
+
+        Args:
+            tell_waiting: whether it is news that the run waits for others.
+        """
         if self._delivered:
             return
         if not self._source.in_scene and not self._source_lost:
             self._source_lost = True
             self._job.cancel()
         self._job.poll()
-        if self.waiting and not self._told_waiting:
+        if not self.waiting and self._began is None:
+            self._began = time.monotonic()
+        if self.waiting and tell_waiting and not self._told_waiting:
             self._told_waiting = True
             self._tell_progress(0.0, _("Waiting for another run to end"), None)
         if self._job.finished:
@@ -127,7 +150,8 @@ class Run:
             self._callbacks.on_progress(fraction, message, seconds_left)
 
     def _deliver(self) -> None:
-        self._delivered = True
+        self._delivered, self._ended = True, time.monotonic()
+        self.on_ended(self)
         error = self._lost_error() or self._job.error
         if error is None:
             try:

@@ -1,4 +1,4 @@
-"""The part of a panel that runs its task: findings about the request, Apply and Cancel, packages, how the run ended."""
+"""The part of a panel that runs its task: findings about the request, Apply, Cancel, queue, how the run ended."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from typing import Any, Protocol
 import slicer
 from slicer.i18n import tr as _
 
+from .progress_text import duration_text
+from .queue_list import QueueList
 from .run_controls import RunControls
 
 
@@ -17,21 +19,23 @@ class RunLogic(Protocol):
 
     running: bool
     findings: list[str]
+    waiting: list[str]
+    latest: tuple[str, float]
 
     def check(self, inputNode: Any, bundle: str | None, parameters: dict[str, Any]) -> list: ...
     def ensureDependencies(self, **request: Any) -> None: ...
     def start(self, inputNode: Any, bundle: str | None, parameters: dict[str, Any], **callbacks: Any) -> None: ...
     def poll(self) -> None: ...
     def cancel(self) -> None: ...
+    def removeWaiting(self, number: int) -> None: ...
 
 
 class RunPanel:
     """Connects the widgets of a run with a logic.
 
     Args:
-        ui: widgets by name: those of `RunControls`, findingsLabel, applyHintLabel.
-        logic: runs the task.
-        choices: widgets that hold the user's choices; off while a run is in progress.
+        ui: widgets by name: those of `RunControls` and `QueueList`, findingsLabel, applyHintLabel.
+        logic: runs the task. What was chosen when Apply was pressed holds for that run, whatever is chosen afterwards.
         on_finished: called with what the logic's `onFinished` gives.
     """
 
@@ -40,21 +44,21 @@ class RunPanel:
         ui: object,
         logic: RunLogic,
         *,
-        choices: list[Any],
         on_finished: Callable[[Any], None],
     ) -> None:
         self._ui = ui
         self._logic = logic
-        self._choices = choices
         self._on_finished = on_finished
-        self._controls = RunControls(ui, poll=logic.poll)
+        self._controls = RunControls(ui, poll=self._poll)
+        self._queue = QueueList(ui, logic)
         self._request: dict[str, Any] | None = None
         ui.applyButton.connect("clicked()", self._on_apply)
+        ui.queueButton.connect("clicked()", self._on_queue)
 
     def show(self, request: dict[str, Any] | None) -> None:
         """Tell whether this request (inputNode, bundle, parameters) can be run; None when the panel is left."""
         self._request = request
-        if request is not None and not self._logic.running:
+        if request is not None:
             self._show_findings(self._logic.check(**request))
 
     def close(self) -> None:
@@ -64,25 +68,36 @@ class RunPanel:
     def _show_findings(self, findings: list[Any]) -> None:
         errors = [finding.message for finding in findings if finding.severity == "error"]
         others = [finding.message for finding in findings if finding.severity != "error"]
-        ui = self._ui
+        ui, running = self._ui, self._logic.running
+        off = _("Add to queue is off: {reason}") if running else _("Apply is off: {reason}")
         ui.findingsLabel.text = "\n".join(others)
         ui.findingsLabel.visible = bool(others)
-        ui.applyHintLabel.text = _("Apply is off: {reason}").format(reason=errors[0]) if errors else ""
+        ui.applyHintLabel.text = off.format(reason=errors[0]) if errors else ""
         ui.applyHintLabel.visible = bool(errors)
-        ui.applyButton.enabled = not errors
-        ui.applyButton.toolTip = errors[0] if errors else _("Compute a new volume. The input is not changed.")
+        ui.queueButton.enabled = not errors
+        if not running:
+            ui.applyButton.enabled = not errors
+            ui.applyButton.toolTip = errors[0] if errors else _("Compute a new volume. The input is not changed.")
 
     def _on_apply(self) -> None:
         if self._logic.running:
             self._controls.show_cancelling()
             self._logic.cancel()
             return
+        self._on_queue()
+
+    def _on_queue(self) -> None:
         with slicer.util.tryWithErrorDisplay(_("Failed to start the run.")):
             self._start()
+
+    def _poll(self) -> None:
+        self._logic.poll()
+        self._queue.update()
 
     def _start(self) -> None:
         from SynthMRILib.errors import SynthMRIError
 
+        goes_on = self._logic.running
         try:
             self._logic.ensureDependencies(**self._request)
             self._logic.start(
@@ -95,11 +110,16 @@ class RunPanel:
         except SynthMRIError as error:
             self._controls.show_status(str(error))
             return
-        self._enable_choices(False)
-        self._controls.begin()
+        if not goes_on:
+            self._controls.begin()
+            self.show(self._request)
+        self._queue.update()
 
     def _finished(self, result: Any) -> None:
-        done = _("Done in {duration}.").format(duration=self._controls.duration())
+        name, seconds = self._logic.latest
+        done = _("Done in {duration}.").format(duration=duration_text(seconds))
+        if self._logic.running:
+            done = f"{name}: {done}"
         self._end("\n".join([done, *self._logic.findings]))
         self._on_finished(result)
 
@@ -107,15 +127,15 @@ class RunPanel:
         """Cancelled, or failed with a sentence that says why; anything else is a fault of ours and logged."""
         from SynthMRILib.errors import SynthMRIError
 
-        self._end(str(error))
+        name, _seconds = self._logic.latest
+        self._end(f"{name}: {error}" if self._logic.running else str(error))
         if not isinstance(error, SynthMRIError):
             logging.error("SynthMRI: unexpected failure", exc_info=error)
 
     def _end(self, message: str) -> None:
-        self._controls.end(message)
-        self._enable_choices(True)
+        if self._logic.running:
+            self._controls.go_on(message)
+        else:
+            self._controls.end(message)
+        self._queue.update()
         self.show(self._request)
-
-    def _enable_choices(self, enabled: bool) -> None:
-        for widget in self._choices:
-            widget.enabled = enabled

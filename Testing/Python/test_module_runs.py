@@ -124,12 +124,19 @@ def test_a_run_whose_scene_is_closed_is_stopped_although_another_node_has_the_sa
     assert "was removed" in str(told.errors[0]) and scene_facts() == before
 
 
-def test_a_second_run_has_to_wait(logic):
+def test_a_second_run_waits_for_the_first(logic):
+    first, second = Told(logic, head_node()), Told(logic, head_node("T2w"))
+    assert logic.waiting == ["T2w SYNTH 2x B-spline"]
+    second.wait()
+    assert [node.GetName() for node in first.finished] == ["T1w SYNTH 2x B-spline"]
+    assert [node.GetName() for node in second.finished] == ["T2w SYNTH 2x B-spline"] and not logic.waiting
+    assert logic.latest[0] == "T2w SYNTH 2x B-spline" and 0 < logic.latest[1] < 60
+
+
+def test_waiting_for_one_run_in_a_script_does_not_wait_for_those_of_others(logic):
     told = Told(logic, head_node())
-    with pytest.raises(InputError, match="in progress"):
-        logic.start(head_node("T2w"), parameters=BSPLINE)
-    told.wait()
-    assert len(told.finished) == 1
+    output = logic.process(head_node("T2w"), parameters=BSPLINE)
+    assert output.GetName() == "T2w SYNTH 2x B-spline" and len(told.finished) == 1 and not logic.running
 
 
 @pytest.mark.parametrize(
