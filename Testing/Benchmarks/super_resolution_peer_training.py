@@ -1,6 +1,6 @@
 """Train our network and its peers (ESRGAN-3D, DCSRN) for x2 super-resolution with equal budgets of processor time.
 
-    OMP_NUM_THREADS=1 python Testing/Benchmarks/super_resolution_peer_training.py [--seconds 900] [--search 100]
+    OMP_NUM_THREADS=1 python Testing/Benchmarks/super_resolution_peer_training.py [--seconds 300] [--search 50]
         [--names ours esrgan-3d dcsrn] [--output build/peers]
 
 Every network sees the same data, the same loss and the same kinds of samples. First its processor seconds a step are
@@ -8,8 +8,8 @@ taken; a learning rate of three is then chosen on the held-out volumes after `--
 the final run of `--seconds` seconds uses it. Seconds are those of one thread in bfloat16 autocast, of training steps
 alone. Small patches and batches were given to the peers, whose steps cost most; a budget of time, not of steps, is what
 a user pays. Finished runs are kept, so that the command can be repeated after it was broken off. Writes
-`Documentation/figures/super_resolution_peer_training.json` with all learning curves; the bundles stay in OUTPUT, for
-`super_resolution_peers.py --bundle`. No test subject is opened.
+`Documentation/figures/super_resolution_peer_training.json` with all learning curves; bundles stay in OUTPUT/bundles,
+for `super_resolution_peers.py --bundle`. No test subject is opened.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from __future__ import annotations
 import argparse
 import copy
 import json
+import shutil
 import sys
 import time
 from pathlib import Path
@@ -40,8 +41,8 @@ def main() -> int:
     from SynthMRILib.evaluation.records import current_commit, write_record
 
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seconds", type=float, default=900, help="processor seconds of the final run")
-    parser.add_argument("--search", type=float, default=100, help="processor seconds of each run of the search")
+    parser.add_argument("--seconds", type=float, default=300, help="processor seconds of the final run")
+    parser.add_argument("--search", type=float, default=50, help="processor seconds of each run of the search")
     parser.add_argument("--names", nargs="+", choices=list(NETWORKS), default=list(NETWORKS))
     parser.add_argument("--output", type=Path, default=CHECKOUT / "build" / "peers")
     arguments = parser.parse_args()
@@ -75,13 +76,15 @@ def train_peer(name: str, arguments: argparse.Namespace) -> dict[str, Any]:
         rate * base: run(config, folder / f"search_{rate:g}", arguments.search / cost, rate * base) for rate in RATES
     }
     best = max(search, key=lambda rate: search[rate]["curve"][-1]["gain_db"])
+    final = run(config, folder / "final", arguments.seconds / cost, best)
+    shutil.copytree(folder / "final" / "bundle", arguments.output / "bundles" / f"{name}-budget", dirs_exist_ok=True)
     return {
         "configuration": f"queue/{NETWORKS[name]}.json",
         "batch": config["training"]["batch"],
         "patch": config["patches"]["size"],
         "seconds_a_step": round(cost, 3),
         "search": [{"learning_rate": rate, **row} for rate, row in search.items()],
-        "final": {"learning_rate": best, **run(config, folder / "final", arguments.seconds / cost, best)},
+        "final": {"learning_rate": best, **final},
     }
 
 

@@ -6,7 +6,7 @@
 The middle `--edge` voxels of each volume are averaged to half their resolution and brought back by trilinear, cubic
 B-spline and windowed sinc interpolation, by total variation (`through_plane/total_variation.py`) and by each
 bundle. Figures as in `super_resolution_quality.py`; seconds are CPU seconds of one thread. Bundles of the trained peers
-(ESRGAN-3D, DCSRN; configurations in `queue/`) are added by `--bundle` once they are trained; this run says which were.
+(ESRGAN-3D, DCSRN; see `super_resolution_peer_training.py`) are added by `--bundle`.
 Writes `Documentation/figures/super_resolution_peers_<subject>.json`.
 """
 
@@ -41,11 +41,12 @@ def main() -> int:
         "intended_use": INTENDED_USE,
         "commit": current_commit(CHECKOUT),
         "command": f"python Testing/Benchmarks/{Path(__file__).name} {names} --subject {arguments.subject} "
-        f"--split {arguments.split} --edge {arguments.edge} --weight {arguments.weight}",
+        f"--split {arguments.split} --edge {arguments.edge} --weight {arguments.weight}"
+        + "".join(f" --bundle {b.name}" for b in bundles if arguments.bundle),
         "subject": arguments.subject,
         "split": arguments.split,
         "bundles": {b.name: b.weights_sha256 for b in bundles},
-        "trained_peers": "ESRGAN-3D and DCSRN were not trained for this record",
+        "networks": {b.name: b.section["network"] for b in bundles},
         "seconds": "CPU seconds, one thread",
         "volumes": {},
     }
