@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -192,6 +193,58 @@ def test_training_lowers_its_loss_on_one_batch(caches):
     assert losses[-1] < 0.8 * losses[0]
     assert set(figures) == {"fidelity", "similarity", "lesion", "likelihood"}
     assert "rms_flair_t1_t2" in training.validate(network.eval())
+
+
+def test_a_patchgan_plays_against_the_network(caches):
+    rules = {"critic": "patch", "objective": "patch", "features": "none", "critic_features": [4, 6]}
+    config = {
+        "patches": {"size": 16},
+        "training": {
+            "cache": str(caches["train"]),
+            "validation_cache": str(caches["validate"]),
+            "network": {"features": [6, 8], "convolutions": 1},
+            "batch": 2,
+            "game": rules,
+            "validation_blocks": 1,
+            "validation_size": 16,
+        },
+    }
+    training = training_class("synthetic-dir", config).from_config(config)
+    network = training.build_network().train()
+    (name, critic), *others = training.opponents().items()
+    batch = training.batch(0, 0, 1)
+    loss, figures = training.loss(network, batch)
+    loss.backward()
+    against, told = training.opponent_loss(name, critic, batch)
+    against.backward()
+    assert not others
+    assert {"fidelity", "adversarial"} <= set(figures) and "told_apart" in told
+    assert all(p.grad is not None for p in critic.parameters())
+
+
+def test_real_examinations_join_the_heads_with_their_dictionary_dir_and_without_a_mask(phantom, data, tmp_path):
+    folder = tmp_path / "data"
+    shutil.copytree(data, folder)
+    patient = folder / "ms_cross_sectional" / "patient07"
+    patient.mkdir(parents=True)
+    for name, file in (("flair", "FLAIR"), ("t1", "T1"), ("t2", "T2")):
+        write_volume(phantom.volumes[name], patient / f"{file}.nii.gz")
+    output = tmp_path / "train.safetensors"
+    words = ["pack-heads", "--data", str(folder), "--output", str(output), "--heads-per-map", "1", "--real"]
+    assert main(words) == 0
+    cache = dir_packing.HeadCache(output)
+    assert [(e.subject, e.source) for e in cache.entries] == [("head_01", "simulated"), ("patient07", "real")]
+    volumes, maps = cache.head(1)
+    brain = dir_packing.unpacked_depth(maps[2]) < 0
+    white = volumes[1][brain & (np.abs(volumes[1] - 1) < 0.05)]
+    assert white.size > 0.1 * np.count_nonzero(brain)
+    assert 0.8 < np.percentile(volumes[3][brain], 90) < 2
+    sampler = DirSampler(cache, SampleConfig(size=16, real_share=1.0, noise=(0.4,) * 3, noise_free=0.0), seed=0)
+    drawn = [sampler.draw(np.random.default_rng([0, n])) for n in range(40)]
+    assert {record.head for record in drawn} == {1}
+    assert max(plan.noise for record in drawn for plan in record.inputs.values()) <= 0.2
+    sample = sampler.make(drawn[0], ("flair", "t1", "t2"))
+    assert (sample.target[sample.brain == 0] == 0).all()
 
 
 @pytest.mark.parametrize("names", [("flair", "t1", "t2"), ("flair",), ("t1", "t2")])

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 from dir_phantom import Phantom, simulated_phantom
-from scipy import stats
+from scipy import ndimage, stats
 from SynthMRILib.cli import main
-from SynthMRILib.dir_synthesis import arithmetic, atoms, preprocessing, registration, sequences
-from SynthMRILib.dir_synthesis.tissue_fit import CSF, GRAY, RIM, WHITE, fit_tissues
+from SynthMRILib.dir_synthesis import arithmetic, atoms, dictionary, preprocessing, registration, sequences
+from SynthMRILib.dir_synthesis.tissue_fit import CSF, GRAY, RIM, WHITE, certain_fluid, fit_tissues
 from SynthMRILib.errors import InputError
 from SynthMRILib.itk_io import image_from_volume, volume_from_image
 from SynthMRILib.progress import no_progress
@@ -87,9 +87,48 @@ def test_atoms_are_the_same_every_time_and_a_rim_of_fluid_stays_dark():
         *(sequences.Compartments(*(v[[n]] for v in vars(sequences.NOMINAL).values())) for n in (1, 0)),
         share=np.array([0.5]),
         group=np.array([atoms.BOUNDARY]),
+        flow=np.zeros(1),
     )
     gray = np.abs(sequences.dir_signal(sequences.NOMINAL))[1]
     assert half.mixed(sequences.dir_signal)[0] == pytest.approx(0.5 * gray, rel=0.01)
+
+
+def test_remnants_outside_of_the_pia_count_as_dark_and_only_fluid_flows():
+    drawn = atoms.draw_atoms(number=200)
+    remnants = drawn.group == atoms.REMNANT
+    assert drawn.mixed(sequences.dir_signal)[remnants].max() > 0
+    assert (drawn.target(sequences.dir_signal)[remnants] == 0).all()
+    assert 0 < drawn.flow.max() <= atoms.LARGEST_FLOW
+    assert (drawn.flow[drawn.group != atoms.GROUPS.index("csf")] == 0).all()
+
+
+def test_remnants_are_looked_for_at_the_border_alone():
+    brain = np.pad(np.ones((21, 21, 21), dtype=bool), 2)
+    shares = dictionary.prior_shares(brain, (1.0, 1.0, 1.0))
+    field = np.zeros(brain.shape)
+    field[brain] = shares[atoms.REMNANT]
+    assert field[2, 12, 12] == pytest.approx(atoms.PRIOR_SHARES[atoms.REMNANT])
+    assert field[12, 12, 12] < 0.05 * field[2, 12, 12]
+
+
+def test_fluid_that_flows_is_dark_in_the_dir_although_flair_shows_it_bright(phantom):
+    contrasts = {name: v.voxels.copy() for name, v in phantom.volumes.items()}
+    fit = fit_tissues(contrasts, phantom.brain, spacing=(1, 1, 1))
+    flowing = ndimage.binary_erosion(fit.certain_fluid) & (phantom.lesions == 0)
+    contrasts["flair"][flowing] = fit.means["flair"][WHITE]
+    made = dictionary.synthesize(contrasts, phantom.brain, fit, spacing=(1, 1, 1)).dir_signal
+    assert flowing.any()
+    assert np.median(made[flowing]) < 0.25 * np.median(made[of_tissue(phantom, 3, 42)])
+
+
+def test_a_void_that_flair_shows_as_dark_as_fluid_is_not_taken_for_it(phantom):
+    contrasts = {name: v.voxels.copy() for name, v in phantom.volumes.items()}
+    fit = fit_tissues(contrasts, phantom.brain, spacing=(1, 1, 1))
+    void = tuple(int(c) for c in np.argwhere(fit.certain_fluid)[0])
+    contrasts["t2"][void] = 0
+    certain = certain_fluid(contrasts, fit.labels, fit.means)
+    assert fit.labels[void] == CSF and not certain[void]
+    assert np.count_nonzero(certain) > 0.5 * np.count_nonzero(fit.labels == CSF)
 
 
 def test_the_dictionary_dir_is_a_dir_and_beats_flair_in_likeness_to_the_true_one(phantom, three_inputs):

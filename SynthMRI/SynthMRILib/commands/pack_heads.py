@@ -14,6 +14,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     parser.add_argument("--part", choices=["train", "validate"], default="train")
     parser.add_argument("--heads-per-map", type=int, default=3)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--real", action="store_true", help="add real examinations with their dictionary DIR")
     parser.set_defaults(run=run)
 
 
@@ -26,6 +27,7 @@ def run(arguments: argparse.Namespace) -> int:
         part=arguments.part,
         heads_per_map=arguments.heads_per_map,
         seed=arguments.seed,
+        real=arguments.real,
         report=lambda text: sys.stderr.write(text + "\n"),
     )
     sys.stdout.write(f"{len(entries)} heads packed\n")

@@ -2,8 +2,9 @@
 
 Signals of all atoms (`atoms.py`) in the units of the inputs (`sequences.py`) are compared with the signals of a voxel
 under Gaussian noise. The expected DIR signal of each group of atoms and the likelihood of the group are tabulated once
-over all combinations of signals, so that a brain takes two table look-ups a group. The groups' probabilities are then
-smoothed over the neighborhood and used as the prior of a second pass: tissue-prior regularization that keeps edges.
+over all combinations of signals, so that a brain takes two table look-ups a group. Log-likelihoods are pooled over the
+nearest voxels, which takes out noise, and the groups' probabilities of the neighborhood are the prior of a second pass:
+tissue-prior regularization that keeps edges, because the expected DIR within a group stays that of the voxel alone.
 With two contrasts three unknowns are underdetermined; the answer then leans on the priors.
 """
 
@@ -18,14 +19,16 @@ from scipy import ndimage
 
 from ..progress import Progress, no_progress, part_of
 from . import tissue_fit
-from .atoms import GROUPS, PRIOR_SHARES, Atoms, draw_atoms
+from .atoms import GROUPS, LESION, PRIOR_SHARES, REMNANT, REMNANT_DEPTH_MM, Atoms, draw_atoms
 from .sequences import DIR_TE, DIR_TI1, DIR_TI2, DIR_TR, DIR_TRAIN, Calibration, calibrate, dir_signal
-from .tissue_fit import CSF, TissueFit
+from .tissue_fit import CSF, WHITE, TissueFit
 
 #: Output of fully relaxed water without decay [a.u.].
 UNIT = 1000.0
 LEVELS = {1: 512, 2: 64, 3: 24}
 RELATIVE_ERROR = 0.07
+#: Gaussian over which log-likelihoods are pooled, and the least that counts; Gaussian of the second pass.
+POOLING_MM, LEAST_LOG = 0.7, -40.0
 SMOOTHING_MM = 1.0
 #: Share of the prior that stays that of the whole brain, so that a small lesion is not argued away by its surroundings.
 GLOBAL_SHARE = 0.3
@@ -38,10 +41,12 @@ class DictionaryFit:
 
     Args:
         dir_signal: float32 (k, j, i) [a.u.], zero outside of the brain.
+        lesion: probability of the group of lesions, float32 (k, j, i); it is no segmentation.
         facts: what decided the result, JSON types.
     """
 
     dir_signal: np.ndarray
+    lesion: np.ndarray
     facts: dict[str, Any]
 
 
@@ -69,29 +74,38 @@ def synthesize(
     calibrations = {n: calibrate(n, core_intensities(contrasts[n], tissues)) for n in names}
     noise = {n: core_deviation(contrasts[n], tissues) for n in names}
     available = {n: brain & (covered or {}).get(n, brain) for n in names}
-    output = np.zeros(brain.shape, dtype=np.float32)
+    output, lesion = (np.zeros(brain.shape, dtype=np.float32) for _ in range(2))
+    prior = prior_shares(brain, spacing)
     patterns = _patterns(names, available, brain)
     for index, (chosen, voxels) in enumerate(patterns):
         part = part_of(progress, index / len(patterns), (index + 1) / len(patterns))
         table = _Table.build(atoms, {n: calibrations[n] for n in chosen}, noise, contrasts, voxels, part)
-        output[voxels] = _two_passes(table, contrasts, voxels, spacing)
-    return DictionaryFit(output, _facts(calibrations, noise, patterns, brain))
+        output[voxels], lesion[voxels] = _two_passes(table, contrasts, voxels, prior[:, voxels[brain]], spacing)
+    return DictionaryFit(output, lesion, _facts(calibrations, noise, patterns, brain))
+
+
+def prior_shares(brain: np.ndarray, spacing: tuple[float, float, float]) -> np.ndarray:
+    """Share of every group before the signals are seen, (groups, brain voxels): remnants lie at the border alone."""
+    depth = ndimage.distance_transform_edt(np.pad(brain, 1), sampling=spacing[::-1])[1:-1, 1:-1, 1:-1][brain]
+    shares = np.repeat(np.array(PRIOR_SHARES, dtype=np.float32)[:, None], depth.size, axis=1)
+    shares[REMNANT] *= np.exp(-np.maximum(depth - min(spacing), 0) / np.float32(REMNANT_DEPTH_MM))
+    return shares
 
 
 def core_intensities(voxels: np.ndarray, tissues: TissueFit) -> np.ndarray:
     """Median intensity of fluid, gray and white matter away from their borders, (3,)."""
-    return np.array([float(np.median(voxels[_core(tissues.labels, tissue)])) for tissue in range(3)])
+    masks = [tissues.certain_fluid, *(tissues.labels == tissue for tissue in (tissue_fit.GRAY, WHITE))]
+    return np.array([float(np.median(voxels[_core(mask, tissue)])) for tissue, mask in enumerate(masks)])
 
 
 def core_deviation(voxels: np.ndarray, tissues: TissueFit) -> float:
     """Robust standard deviation of white matter away from its border."""
-    values = voxels[_core(tissues.labels, tissue_fit.WHITE)]
+    values = voxels[_core(tissues.labels == WHITE, WHITE)]
     return float(1.4826 * np.median(np.abs(values - np.median(values)))) or 1e-6
 
 
-def _core(labels: np.ndarray, tissue: int) -> np.ndarray:
+def _core(mask: np.ndarray, tissue: int) -> np.ndarray:
     """Inner voxels of a tissue, eroded as often as leaves enough of them; fluid is narrow, hence tried deepest."""
-    mask = labels == tissue
     for iterations in (3, 2, 1) if tissue == CSF else (1,):
         core = ndimage.binary_erosion(mask, iterations=iterations)
         if np.count_nonzero(core) >= 200:
@@ -137,13 +151,15 @@ class _Table:
     def build(cls, atoms: Atoms, calibrations, noise, contrasts, voxels, progress: Progress) -> _Table:
         names = list(calibrations)
         signals = np.stack([c.to_input(atoms.mixed(c.signal)) for c in calibrations.values()], axis=1)
+        if "flair" in names:
+            signals[:, names.index("flair")] += atoms.flow * calibrations["flair"].measured[WHITE]
         floors = np.array([noise[n] for n in names])
         errors = np.sqrt(floors**2 + (RELATIVE_ERROR * signals) ** 2)
         tops = np.array([max(float(np.percentile(contrasts[n][voxels], 99.9)), 1e-6) for n in names]) * 1.1
         levels = LEVELS[len(names)]
         axes = [top * np.linspace(0, 1, levels) ** 2 for top in tops]
         cells = np.stack([g.ravel() for g in np.meshgrid(*axes, indexing="ij")], axis=1)
-        target = UNIT * atoms.mixed(dir_signal)
+        target = UNIT * atoms.target(dir_signal)
         likelihood = np.empty((len(GROUPS), len(cells)), dtype=np.float32)
         expected = np.empty_like(likelihood)
         for start in range(0, len(cells), CHUNK):
@@ -183,20 +199,25 @@ def _compare(cells, signals, errors, target) -> tuple[np.ndarray, np.ndarray]:
     return np.log(total / logs.shape[1]) + top[:, 0], (weights @ target) / total
 
 
-def _two_passes(table: _Table, contrasts, voxels: np.ndarray, spacing) -> np.ndarray:
-    """Expected DIR of the voxels: once with the brain's shares as the prior, once with those of the neighborhood."""
+def _two_passes(table: _Table, contrasts, voxels: np.ndarray, prior, spacing) -> tuple[np.ndarray, np.ndarray]:
+    """Expected DIR and probability of lesion: once with the brain's shares as prior, once with the neighborhood's."""
     logs, expected = table.look_up(contrasts, voxels)
-    shares = np.array(PRIOR_SHARES)[:, None]
-    first = _posterior(logs, shares)
-    sigma = tuple(SMOOTHING_MM / s for s in spacing[::-1])
+    logs = _blurred(np.maximum(logs, LEAST_LOG), voxels, POOLING_MM, spacing)
+    local = _blurred(_posterior(logs, prior), voxels, SMOOTHING_MM, spacing)
+    second = _posterior(logs, (1 - GLOBAL_SHARE) * local + GLOBAL_SHARE * prior)
+    return (second * expected).sum(axis=0), second[LESION]
+
+
+def _blurred(rows: np.ndarray, voxels: np.ndarray, sigma_mm: float, spacing) -> np.ndarray:
+    """Each row (rows, voxels) blurred by a Gaussian that takes values from these voxels alone."""
+    sigma = tuple(sigma_mm / s for s in spacing[::-1])
     inside = np.maximum(ndimage.gaussian_filter(voxels.astype(np.float32), sigma)[voxels], 1e-3)
-    local = np.empty_like(first)
-    for group in range(len(GROUPS)):
-        field = np.zeros(voxels.shape, dtype=np.float32)
-        field[voxels] = first[group]
-        local[group] = ndimage.gaussian_filter(field, sigma)[voxels] / inside
-    second = _posterior(logs, (1 - GLOBAL_SHARE) * local + GLOBAL_SHARE * shares)
-    return (second * expected).sum(axis=0)
+    found = np.empty_like(rows)
+    field = np.zeros(voxels.shape, dtype=np.float32)
+    for index, row in enumerate(rows):
+        field[voxels] = row
+        found[index] = ndimage.gaussian_filter(field, sigma)[voxels] / inside
+    return found
 
 
 def _posterior(logs: np.ndarray, prior: np.ndarray) -> np.ndarray:

@@ -24,6 +24,8 @@ OUTSIDE = -1
 SAMPLE = 12_000
 STEPS = 40
 UNIFORM_SHARE = 0.02
+#: Fluid in T1w relative to white matter, at most; voxels of fluid below which all that the fit calls fluid is taken.
+DARK_IN_T1, LEAST_FLUID = 0.75, 200
 SMOOTHING_MM = 0.7
 TISSUE_RULE = (
     "Gaussian mixture of cerebrospinal fluid, gray and white matter (full covariance over all contrasts given) with a "
@@ -50,12 +52,14 @@ class TissueFit:
         means: mean intensity by contrast, arrays (3,) in the order of TISSUES, in the units of the input.
         deviations: standard deviations alike.
         shares: share of each tissue and of the rim in the sample, (4,).
+        certain_fluid: boolean (k, j, i), what is called fluid without what T1w or T2w show to be none.
     """
 
     labels: np.ndarray
     means: dict[str, np.ndarray]
     deviations: dict[str, np.ndarray]
     shares: np.ndarray
+    certain_fluid: np.ndarray
 
     def as_dict(self) -> dict:
         """JSON types only."""
@@ -88,12 +92,24 @@ def fit_tissues(
     means, covariances, shares = _best_fit(values[chosen], names)
     labels = _classify(values, brain, means, covariances, shares, spacing)
     deviations = np.sqrt(np.stack([np.diag(c) for c in covariances]))
-    return TissueFit(
-        labels,
-        {n: means[:3, index] * units[index] for index, n in enumerate(names)},
-        {n: deviations[:3, index] * units[index] for index, n in enumerate(names)},
-        shares,
-    )
+    middles = {n: means[:3, index] * units[index] for index, n in enumerate(names)}
+    spreads = {n: deviations[:3, index] * units[index] for index, n in enumerate(names)}
+    return TissueFit(labels, middles, spreads, shares, certain_fluid(contrasts, labels, middles))
+
+
+def certain_fluid(
+    contrasts: Mapping[str, np.ndarray], labels: np.ndarray, means: Mapping[str, np.ndarray]
+) -> np.ndarray:
+    """Fluid of the fit that is brighter than gray matter in T2w and well below white matter in T1w, where given.
+
+    Flow voids, vessels and holes of stripping are dark in FLAIR as fluid is, and the fit takes them for it.
+    """
+    certain = labels == CSF
+    if "t2" in contrasts:
+        certain &= contrasts["t2"] > means["t2"][GRAY]
+    if "t1" in contrasts:
+        certain &= contrasts["t1"] < DARK_IN_T1 * means["t1"][WHITE]
+    return certain if np.count_nonzero(certain) >= LEAST_FLUID else labels == CSF
 
 
 Mixture = tuple[np.ndarray, list[np.ndarray], np.ndarray]

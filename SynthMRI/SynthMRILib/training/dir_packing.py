@@ -68,9 +68,16 @@ def nominal_cortex() -> float:
 
 
 def pack_heads(
-    data: Path, output: Path, *, part: str, heads_per_map: int, seed: int, report: Callable[[str], None]
+    data: Path,
+    output: Path,
+    *,
+    part: str,
+    heads_per_map: int,
+    seed: int,
+    report: Callable[[str], None],
+    real: bool = False,
 ) -> list[Entry]:
-    """Write the simulated heads of one part of the split to one file.
+    """Write the simulated heads of one part of the split to one file, and real examinations if asked for.
 
     Args:
         data: folder with `label_maps` and `lesion_masks_mni`.
@@ -79,6 +86,7 @@ def pack_heads(
         heads_per_map: heads made from each label map, each with its own shape, tissues, lesions and protocols.
         seed: seed of the simulation.
         report: told of every head as it is packed.
+        real: add the real examinations of `dir_real.EXAMINATIONS` with their dictionary DIR.
     """
     if part not in ("train", "validate"):
         raise InputError(f"Part '{part}' cannot be packed for training; choose 'train' or 'validate'.")
@@ -87,6 +95,10 @@ def pack_heads(
     for head in heads_of(data, part, heads_per_map, seed, outlines):
         heads.append(head)
         report(f"{head.entry.subject} {len(head.entry.extra['lesions'])} lesions {head.volumes.shape[1:]}")
+    if real:
+        from .dir_real import real_heads
+
+        heads += real_heads(data, part, report)
     if not heads:
         raise InputError(f"No label map of part '{part}' was found in '{data.name}'.")
     write_heads(output, heads)

@@ -7,7 +7,7 @@ inputs, with landmarks as inexact as a tissue fit's. Any non-empty subset of the
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -48,6 +48,8 @@ class SampleConfig:
         bias: standard deviation of the coefficients of the logarithm of the bias field.
         flow: largest brightening of fluid in FLAIR, in units of white matter.
         landmark_error: standard deviation of the logarithm of the landmark of fluid; that of white matter a fifth.
+        real_share: share of patches of real examinations, where the cache has any (see `dir_real.py`).
+        real_corruption: factor on noise and tone there, where the inputs bring their own.
     """
 
     size: int = 32
@@ -60,6 +62,8 @@ class SampleConfig:
     bias: float = 0.05
     flow: float = 0.35
     landmark_error: float = 0.12
+    real_share: float = 0.0
+    real_corruption: float = 0.5
 
 
 @dataclass(frozen=True)
@@ -126,6 +130,8 @@ class DirSampler:
         self.cache = cache
         self.config = config
         self.seed = seed
+        self._real = [n for n, entry in enumerate(cache.entries) if entry.source == "real"]
+        self._simulated = [n for n in range(len(cache)) if n not in self._real]
 
     def sample(self, number: int, *, subset: tuple[str, ...] | None = None) -> Sample:
         """Sample `number`, with the inputs of `subset` instead of those drawn when it is given."""
@@ -140,8 +146,7 @@ class DirSampler:
         )
 
     def draw(self, rng: np.random.Generator) -> SampleRecord:
-        head = int(rng.integers(len(self.cache)))
-        names = list(SUBSETS)
+        head = self._head(rng)
         thick_axis = 0 if rng.random() < 0.7 else int(rng.integers(3))
         return SampleRecord(
             head=head,
@@ -150,9 +155,18 @@ class DirSampler:
             flips=tuple(bool(f) for f in rng.random(3) < 0.5),
             strip=(float(rng.uniform(-0.7, 4.0)), float(rng.uniform(0.0, 1.5))),
             strip_seed=int(rng.integers(2**31)),
-            subset=names[rng.choice(len(names), p=np.array(list(SUBSETS.values())))],
-            inputs={role: draw_input(rng, role, thick_axis, self.config) for role in INPUTS},
+            subset=list(SUBSETS)[rng.choice(len(SUBSETS), p=list(SUBSETS.values()))],
+            inputs={role: self._input(rng, role, thick_axis, head) for role in INPUTS},
         )
+
+    def _head(self, rng: np.random.Generator) -> int:
+        real = bool(self._real) and (not self._simulated or rng.random() < self.config.real_share)
+        return int(rng.choice(self._real if real else self._simulated))
+
+    def _input(self, rng: np.random.Generator, role: str, thick_axis: int, head: int) -> InputRecord:
+        drawn = draw_input(rng, role, thick_axis, self.config)
+        factor = self.config.real_corruption if head in self._real else 1.0
+        return replace(drawn, noise=factor * drawn.noise, tone=factor * drawn.tone)
 
     def _center(self, rng: np.random.Generator, head: int) -> tuple[int, int, int]:
         lesions = self.cache.entries[head].extra["lesions"]

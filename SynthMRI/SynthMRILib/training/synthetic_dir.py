@@ -1,8 +1,9 @@
-"""Training of synthetic DIR from any non-empty subset of FLAIR, T1w and T2w, on simulated heads.
+"""Training of synthetic DIR from any non-empty subset of FLAIR, T1w and T2w, on simulated heads and real examinations.
 
 Losses of the lesion-aware networks of Finck et al. (2020, 2022): fidelity, structural similarity, and an error inside
 lesions that counts the same whatever their size; which inputs are there is told by a mask each, as in DiamondGAN (Li et
-al. 2019), and drawn anew for every sample (modality dropout).
+al. 2019), and drawn anew for every sample (modality dropout). With a "game" a PatchGAN critic (or another, see
+`adversarial.py`) plays against the network.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from ..networks.unet import ResidualUNet
+from .adversarial import Game, GameConfig
 from .attribution import CROSS_SECTIONAL
 from .configuration import from_mapping
 from .dir_packing import INPUTS, HeadCache
@@ -41,6 +43,7 @@ class SyntheticDirConfig:
         epsilon: error [network units] up to which fidelity is squared; beyond it grows linearly.
         fidelity_weight, similarity_weight, lesion_weight, variance_weight: of the losses.
         validation_blocks: blocks that validation looks at; validation_size: their edge [voxels].
+        game: the rules of the adversarial game; None plays none.
         seed: seed of the samples.
     """
 
@@ -56,6 +59,7 @@ class SyntheticDirConfig:
     variance_weight: float = 0.005
     validation_blocks: int = 9
     validation_size: int = 48
+    game: GameConfig | None = None
     seed: int = 0
 
 
@@ -70,12 +74,15 @@ class SyntheticDirTraining:
         self.config = config
         self.sampler = DirSampler(HeadCache(config.cache), config.patches, seed=config.seed)
         self.held_out = held_out_samples(config)
+        self.game = Game(config.game) if config.game else None
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> SyntheticDirTraining:
         """From the "training" and "patches" of a configuration. Raises InputError for what it does not know."""
         patches = from_mapping(SampleConfig, config.get("patches", {}), "patches")
         values = {**config.get("training", {}), "patches": patches}
+        if values.get("game") is not None:
+            values["game"] = from_mapping(GameConfig, values["game"], "game")
         return cls(from_mapping(SyntheticDirConfig, values, "training"))
 
     @property
@@ -88,11 +95,21 @@ class SyntheticDirTraining:
     def batch(self, step: int, rank: int, world: int) -> tuple[Tensor, ...]:
         share = self.config.batch // world
         first = step * self.config.batch + rank * share
-        return tuple(torch.from_numpy(part) for part in self.sampler.batch(range(first, first + share)))
+        parts = (torch.from_numpy(part) for part in self.sampler.batch(range(first, first + share)))
+        return (*parts, torch.tensor(step))
+
+    def opponents(self) -> dict[str, nn.Module]:
+        return self.game.opponents() if self.game else {}
+
+    def opponent_loss(
+        self, name: str, network: nn.Module, batch: tuple[Tensor, ...]
+    ) -> tuple[Tensor, dict[str, float]]:
+        del batch  # the game keeps the pair
+        return self.game.opponent_loss(name, network)
 
     def loss(self, network: nn.Module, batch: tuple[Tensor, ...]) -> tuple[Tensor, dict[str, float]]:
         config = self.config
-        channels, target, lesion, brain = batch
+        channels, target, lesion, brain, step = batch
         mean, log_variance = network(channels.contiguous(memory_format=torch.channels_last_3d))
         weight = brain_weight(brain)
         terms = {
@@ -102,7 +119,11 @@ class SyntheticDirTraining:
             "likelihood": (config.variance_weight, gaussian_likelihood(mean, log_variance, target, weight)),
         }
         total = sum(factor * value for factor, value in terms.values())
-        return total, {name: value.item() for name, (_, value) in terms.items()}
+        figures = {name: value.item() for name, (_, value) in terms.items()}
+        if self.game is None:
+            return total, figures
+        more, played = self.game.generator_loss(mean * brain, target, int(step))
+        return total + more, {**figures, **played}
 
     def validate(self, network: nn.Module) -> dict[str, float]:
         return {
