@@ -16,7 +16,7 @@ from slicer.ScriptedLoadableModule import (
 from SynthMRIModuleLib.choices import CompareMode, Device, Formula, Method, Precision, Preset, Task
 from SynthMRIModuleLib.module_logic import TaskLogic
 from SynthMRIModuleLib.module_widget import ParameterNodeWidget
-from SynthMRIModuleLib.task_forms import FORMS, chosen_method, request_of
+from SynthMRIModuleLib.task_forms import FORMS, chosen_method, request_of, result_suffix
 
 
 class SynthMRI(ScriptedLoadableModule):
@@ -62,7 +62,7 @@ class SynthMRIParameterNode:
     strength, noise, preset - How much noise is taken away: factor, noise level [%] (0 estimates it), kind of scanner.
     forceCorrection - Whether motion is corrected also where there is little of it or the volume is unusual.
     formula, t1Factor, smoothing - Of the arithmetic DIR: which formula, k of FLAIR - k T1w, blur [mm].
-    registered, biasCorrection - Whether DIR inputs are aligned already; whether they are evened out first.
+    registered, biasCorrection - Whether DIR inputs are aligned already, and are evened out first.
     device, precision, tile, seed - How a network runs; tile in voxels, 0 for automatic.
     compareWhenDone - Whether before and after are shown when a run has finished.
     compareMode, showDifference, showUncertainty - How they are shown.
@@ -125,6 +125,7 @@ class SynthMRIWidget(ParameterNodeWidget):
         from SynthMRIModuleLib.method_selector import MethodSelector
         from SynthMRIModuleLib.models_panel import ModelsPanel
         from SynthMRIModuleLib.run_panel import RunPanel
+        from SynthMRIModuleLib.sharpness_row import SharpnessRow
         from SynthMRIModuleLib.task_tabs import TaskTabs
 
         ParameterNodeWidget.setup(self)
@@ -134,6 +135,7 @@ class SynthMRIWidget(ParameterNodeWidget):
         self.taskTabs = TaskTabs(ui, on_selected=self.onTaskSelected)
         self.methodSelector = MethodSelector(ui, on_selected=self.onMethodSelected)
         self.bundleSelector = BundleSelector(ui, task=Task.SUPER_RESOLUTION.value, on_selected=self.onBundleSelected)
+        self.sharpnessRow = SharpnessRow(ui)
         self.frameSelector = FrameSelector(ui)
         self.inputWatch = InputWatch(self.updatePanel)
         self.comparePanel = ComparePanel(ui)
@@ -147,13 +149,13 @@ class SynthMRIWidget(ParameterNodeWidget):
     def closeParts(self) -> None:
         """The panel is about to go."""
         self.inputWatch.stop()
-        self.runPanel.close()
-        self.comparePanel.close()
-        self.modelsPanel.close()
+        for part in (self.runPanel, self.comparePanel, self.modelsPanel):
+            part.close()
 
     def initializeParameterNode(self) -> None:
         """Show the choices stored in the scene; volumes that fit are selected where none are yet."""
         self.bundleSelector.refresh()
+        self.sharpnessRow.refresh()
         parameterNode = self.logic.getParameterNode()
         self.logic.chooseInputs(parameterNode)
         self.setParameterNode(parameterNode)
@@ -167,6 +169,7 @@ class SynthMRIWidget(ParameterNodeWidget):
             self.methodSelector.show(node.task.value, method)
             self.bundleSelector.show_task(node.task.value)
             self.bundleSelector.show(getattr(node, FORMS[node.task].bundle))
+            self.sharpnessRow.show(node.bundle, node.sharpness)
             self.methodSelector.enableNetworkChoices(request["bundle"] is not None or method == "auto")
         inputs = [volume for volume in request["inputNode"].values() if volume] if request else []
         self.inputWatch.watch(inputs)
@@ -196,6 +199,7 @@ class SynthMRIWidget(ParameterNodeWidget):
     def onModelsChanged(self) -> None:
         """A model was added or deleted."""
         self.bundleSelector.refresh()
+        self.sharpnessRow.refresh()
         self.updatePanel()
 
     def onRunFinished(self, outputNode: vtkMRMLScalarVolumeNode) -> None:
@@ -220,8 +224,7 @@ class SynthMRILogic(TaskLogic):
 
     def outputNames(self, task: str, parameters: dict[str, Any]) -> dict[str, str]:
         """What is added to the name of the leading input."""
-        suffix = FORMS[Task(task)].suffix
-        suffix += " B-spline" if parameters.get("method") == Method.BSPLINE.value else ""
+        suffix = result_suffix(Task(task), parameters)
         return {"output": suffix, "residual": f"{suffix} RESIDUAL"}
 
     def chooseInputs(self, parameterNode: SynthMRIParameterNode) -> None:

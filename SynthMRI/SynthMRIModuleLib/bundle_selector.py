@@ -17,7 +17,7 @@ class BundleSelector:
     """Shows which bundles there are and tells when another one is selected.
 
     Args:
-        ui: widgets by name: bundleComboBox, cardButton, cardBrowser.
+        ui: widgets by name: bundleComboBox, bundleHintLabel, cardButton, cardBrowser.
         task: name of the task whose bundles are offered.
         on_selected: called with the name of the bundle that the user selected ("" for automatic).
     """
@@ -50,7 +50,7 @@ class BundleSelector:
             self._filling = True
             self._ui.bundleComboBox.currentIndex = list(self._titles).index(name)
             self._filling = False
-            self._show_card()
+            self._show_words()
 
     def _fill(self, name: str) -> None:
         bundles = bundles_of(self._task)
@@ -62,7 +62,7 @@ class BundleSelector:
         for key, title in self._titles.items():
             self._ui.bundleComboBox.addItem(title, key)
         self._filling = False
-        self._show_card()
+        self._show_words()
 
     @property
     def selected(self) -> str:
@@ -71,14 +71,18 @@ class BundleSelector:
 
     def _on_index_changed(self, _index: int) -> None:
         if not self._filling:
-            self._show_card()
+            self._show_words()
             self._on_selected(self.selected)
 
     def _on_card_toggled(self, checked: bool) -> None:
         self._ui.cardBrowser.visible = checked and self._ui.cardButton.enabled
-        self._show_card()
+        self._show_words()
 
-    def _show_card(self) -> None:
+    def _show_words(self) -> None:
+        """The card where it is unfolded, and why a model is experimental in any case."""
+        reasons = experimental_reasons(self._task, self.selected)
+        self._ui.bundleHintLabel.text = "\n".join(reasons)
+        self._ui.bundleHintLabel.visible = bool(reasons)
         if self._ui.cardButton.checked:
             self._ui.cardBrowser.setMarkdown(self._card())
 
@@ -89,6 +93,22 @@ class BundleSelector:
             return card_text(chosen_bundle(self._task, self.selected, {"method": "network"}))
         except BundleError as error:
             return str(error)
+
+
+def experimental_reasons(task: str, name: str) -> list[str]:
+    """What the models say of themselves that would be used under this name, where they are experimental."""
+    bundles = bundles_of(task)
+    if name == AUTOMATIC and any(not bundle.experimental for bundle in bundles):
+        return []
+    wanted = [bundle for bundle in bundles if bundle.experimental and name in (AUTOMATIC, bundle.name)]
+    return [
+        _("{title} is experimental. {description}").format(title=bundle.title, description=_description(bundle))
+        for bundle in wanted
+    ]
+
+
+def _description(bundle: Bundle) -> str:
+    return str(bundle.metadata.get("description", "")).removeprefix("Experimental: ")
 
 
 def _title(bundle: Bundle) -> str:

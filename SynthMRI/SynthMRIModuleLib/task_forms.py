@@ -12,7 +12,7 @@ from functools import cache
 from typing import Any
 
 from .bundle_choice import uses_network
-from .choices import Task
+from .choices import Method, Task
 
 #: Parameters that every task has: engine name -> field of the parameter node.
 COMMON = {"device": "device", "precision": "precision", "tile": "tile", "seed": "seed"}
@@ -123,6 +123,15 @@ def request_of(task: Task, node: Any) -> dict[str, Any]:
         "parameters": parameters,
         "task": task.value,
     }
+
+
+def result_suffix(task: Task, parameters: dict[str, Any]) -> str:
+    """What is added to the name of the leading input: whatever sets one result apart from others of the same task."""
+    suffix = FORMS[task].suffix
+    if parameters.get("method") == Method.BSPLINE.value:
+        return f"{suffix} B-spline"
+    sharpness = parameters.get("sharpness", 0)
+    return f"{suffix} sharpness {sharpness:.2f}" if sharpness else suffix
 
 
 def plain(value: Any) -> Any:

@@ -8,6 +8,7 @@ from typing import Any
 from slicer.i18n import tr as _
 
 from .choices import Task
+from .sharpness_row import WIDGETS as SHARPNESS_WIDGETS
 from .task_forms import FORMS, available_tasks, task_parameters
 
 ENHANCEMENTS = (Task.SUPER_RESOLUTION, Task.DENOISING)
@@ -18,7 +19,7 @@ PAGES: dict[str, tuple[Task, ...]] = {
 }
 #: Rows that only some parameters need: engine parameter -> widgets.
 ROWS = {
-    "sharpness": ("sharpnessLabel", "sharpnessSliderWidget"),
+    "sharpness": SHARPNESS_WIDGETS,
     "force": ("forceLabel", "forceCheckBox"),
     "residual": ("residualLabel", "residualCheckBox"),
     "strength": ("strengthLabel", "strengthSliderWidget"),
