@@ -53,9 +53,16 @@ def held_at_the_ends(weights: np.ndarray, reach: int) -> np.ndarray:
 
 
 def along_axis(voxels: np.ndarray, matrix: np.ndarray, axis: int) -> np.ndarray:
-    """Apply a matrix (outputs, inputs) to one axis of an array, float32."""
-    product = np.tensordot(matrix, voxels, axes=([1], [axis]))
-    return np.ascontiguousarray(np.moveaxis(product, 0, axis), dtype=np.float32)
+    """Apply a matrix (outputs, inputs) to one axis of an array (k, j, i): float32."""
+    voxels = np.asarray(voxels, dtype=np.float32)
+    if matrix.shape[0] == matrix.shape[1] and np.array_equal(matrix, np.eye(len(matrix))):
+        return voxels.copy()
+    matrix = matrix.astype(np.float32)
+    if axis == 2:
+        return voxels @ matrix.T
+    if axis == 1:
+        return matrix @ voxels
+    return (matrix @ voxels.reshape(len(voxels), -1)).reshape(-1, *voxels.shape[1:])
 
 
 @dataclass(frozen=True, eq=False)
