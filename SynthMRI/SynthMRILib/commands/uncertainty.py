@@ -67,9 +67,9 @@ def _add_calibrate(subparsers: argparse._SubParsersAction) -> None:
     parser.add_argument("task", choices=network_task_names())
     parser.add_argument("--bundle", required=True, help="name or folder of the bundle")
     parser.add_argument(
-        "--reference", type=Path, action="append", default=[], help="super-resolution: a high-resolution volume"
+        "--reference", type=Path, action="append", default=[], help="super-resolution, denoising: a good volume"
     )
-    parser.add_argument("--cache", type=Path, help="super-resolution: packed cache of high-resolution volumes")
+    parser.add_argument("--cache", type=Path, help="super-resolution, denoising: packed cache")
     parser.add_argument("--cache-source", choices=["all", "real", "simulated"], default="all", help="which of them")
     parser.add_argument("--cases", type=Path, metavar="JSON", help="any task: list of inputs and references")
     parser.add_argument("--samples", type=int, default=20, help="stochastic passes")
@@ -183,15 +183,12 @@ def blended(result: TaskResult, acquired: Volume) -> Volume:
 
 def run_calibrate(arguments: argparse.Namespace) -> int:
     from ..bundles import load_bundle
-    from ..uncertainty.calibration_cases import cached, degraded_files, listed
+    from ..uncertainty.calibration_cases import listed, made_from_cache, made_from_files
     from ..uncertainty.fitting import calibrate_bundle
 
-    from_cache = cached(arguments.cache, source=arguments.cache_source) if arguments.cache else []
-    simple = [*degraded_files(arguments.reference), *from_cache]
-    if simple and arguments.task != "super-resolution":
-        raise InputError(
-            f"--reference and --cache are for super-resolution; name the cases of {arguments.task} with --cases."
-        )
+    task, source = arguments.task, arguments.cache_source
+    from_cache = made_from_cache(arguments.cache, task, source=source) if arguments.cache else []
+    simple = [*made_from_files(arguments.reference, task), *from_cache]
     cases = [*simple, *(listed(arguments.cases) if arguments.cases else [])]
     if not cases:
         raise InputError("Nothing to calibrate with: name volumes with --reference, --cache or --cases.")

@@ -18,6 +18,7 @@ from ..findings import Finding, raise_on_error
 from ..progress import Progress, no_progress, part_of
 from ..provenance import make_provenance
 from ..uncertainty.calibration import Calibration
+from ..uncertainty.deviation import deviation_map
 from ..uncertainty.findings import whole_volume_numbers
 from ..uncertainty.gate import Gate, judge
 from ..uncertainty.quality import quality_flag
@@ -208,18 +209,12 @@ def network_maps(
 ) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     """Maps by output role (k, j, i) in network units, and the facts that decided them."""
     from ..uncertainty.augmentation import augmented_spread
-    from ..uncertainty.sampling import dropout_maps
 
     part = 1 / (1 + 0.4 * parameters.augmentations)
-    raw, facts = dropout_maps(
-        bundle,
-        prepared,
-        parameters,
-        samples=parameters.samples,
-        tolerance=parameters.tolerance,
-        progress=part_of(progress, 0.0, part),
-    )
-    maps = calibrated(raw, calibration)
+    raw, facts = raw_maps(prepared, bundle, parameters, progress=part_of(progress, 0.0, part))
+    if parameters.augmentations and facts.get("sampled"):
+        raise InputError("A network that samples has no test-time augmentation. Set the number of augmentations to 0.")
+    maps = calibrated(raw, calibration, prepared)
     if parameters.augmentations:
         spread, more = augmented_spread(
             bundle, prepared, parameters, passes=parameters.augmentations, progress=part_of(progress, part, 1.0)
@@ -228,17 +223,55 @@ def network_maps(
     return maps, facts
 
 
-def calibrated(maps: dict[str, np.ndarray], calibration: Calibration | None) -> dict[str, np.ndarray]:
-    """Outputs by role: standard deviations times the calibration's factor, and their total."""
-    factor = np.float32(calibration.scale if calibration else 1.0)
-    epistemic, aleatoric = maps["epistemic"] * factor, maps["aleatoric"] * factor
+def raw_maps(
+    prepared: NetworkInput, bundle: Bundle, parameters: UncertaintyParameters, *, progress: Progress
+) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+    """Mean, epistemic and aleatoric (k, j, i) in network units before any calibration, and the facts behind them.
+
+    By dropout passes, or by sampling where the task has a method `sampler(prepared, bundle, parameters)` that gives a
+    `uncertainty.sampled_volumes.Sampler` for the bundle instead of None.
+    """
+    from ..uncertainty.sampled_volumes import sampled_maps
+    from ..uncertainty.sampling import dropout_maps
+
+    choose = getattr(network_task(parameters.task), "sampler", None)
+    draw = choose(prepared, bundle, parameters.of_task()) if choose else None
+    often = {"samples": parameters.samples, "tolerance": parameters.tolerance, "progress": progress}
+    if draw:
+        return sampled_maps(draw, seed=parameters.seed, **often)
+    return dropout_maps(bundle, prepared, parameters, **often)
+
+
+def calibrated(
+    maps: dict[str, np.ndarray], calibration: Calibration | None, prepared: NetworkInput
+) -> dict[str, np.ndarray]:
+    """Outputs by role: the total that the calibration gives, and its two parts.
+
+    Both parts are scaled alike at each voxel, so that the sum of their squares is that of the total: they say in which
+    proportion the network itself divides its variance.
+    """
+    epistemic, aleatoric = maps["epistemic"], maps["aleatoric"]
+    if calibration is None:
+        factor: np.ndarray | np.float32 = np.float32(1.0)
+    elif calibration.deviation is None:
+        factor = np.float32(calibration.scale)
+    else:
+        alone = np.maximum(np.hypot(epistemic, aleatoric), np.finfo(np.float32).tiny)
+        factor = np.float32(calibration.scale) * deviation_map(maps, prepared, calibration.deviation) / alone
+    epistemic, aleatoric = epistemic * factor, aleatoric * factor
     total = np.hypot(epistemic, aleatoric)
     return {"output": maps["mean"], "total": total, "epistemic": epistemic, "aleatoric": aleatoric}
 
 
 def calibration_facts(calibration: Calibration | None) -> dict[str, Any] | None:
-    """What a reader must know to use the maps: interval multipliers for the total."""
-    return {"interval_multipliers": calibration.relative()} if calibration else None
+    """What a reader must know to use the maps: interval multipliers for the total, and where the total comes from."""
+    if calibration is None:
+        return None
+    deviation = calibration.deviation
+    return {
+        "interval_multipliers": calibration.relative(),
+        "deviation": deviation.as_dict() if deviation else None,
+    }
 
 
 TASK = Uncertainty()

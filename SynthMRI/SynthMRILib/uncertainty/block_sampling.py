@@ -11,6 +11,7 @@ from ..errors import InputError
 from ..evaluation.metrics import MASK_DILATION, MASK_FRACTION
 from ..tasks.base import NetworkInput
 from ..volume import Grid, Volume
+from .deviation import raw_total, voxel_terms
 
 #: Edge of a block, and the border of it that is left out because the network sees nothing beyond [input voxels].
 EDGE, BORDER = 32, 4
@@ -51,8 +52,9 @@ def inner_voxels(
 ) -> dict[str, np.ndarray]:
     """Flat arrays of the inner part of a block.
 
-    On the fine grid "mean", "total" [network units], "truth", "lesion", and "counts" (in the quality mask as far as the
-    block shows it); on the coarse one "residual" and "acquired" [network units].
+    On the fine grid "mean", "total" [network units], "truth", "lesion", "counts" (in the quality mask as far as the
+    block shows it) and "term ..." by name of a term of `deviation.voxel_terms`; on the coarse one "residual" and
+    "acquired" [network units].
 
     Args:
         unit: reference intensity of the truth.
@@ -74,13 +76,16 @@ def inner_voxels(
     channels = prepared.voxels.reshape(-1, *prepared.voxels.shape[-3:])
     acquired = channels[0][coarse]
     means = result.reshape(*(v for n in acquired.shape for v in (n, factor))).mean(axis=(1, 3, 5))
+    seen = channels[0][tuple(slice(s, s + n) for s, n in zip(start, shape))]
+    terms = voxel_terms(maps, seen if prepared.same_contrast else None)
     found = {
         "mean": result,
-        "total": np.hypot(maps["epistemic"], maps["aleatoric"])[inner],
+        "total": raw_total(maps)[inner],
         "truth": block,
         "lesion": np.zeros(block.shape) if lesions is None else lesions.voxels[box][inner],
         "counts": ndimage.binary_dilation(block > MASK_FRACTION * unit, iterations=MASK_DILATION),
         "residual": np.where(acquired > SIGNAL, means - acquired, 0),
         "acquired": acquired,
+        **{f"term {name}": values[inner] for name, values in terms.items()},
     }
     return {name: values.ravel() for name, values in found.items()}

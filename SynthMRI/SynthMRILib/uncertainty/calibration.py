@@ -1,8 +1,9 @@
 """Turn predicted standard deviations into intervals that hold what they promise.
 
 An interval at level q is mean +- m_q x total. The multipliers m_q are quantiles of |error| / total on subjects that
-were never trained on, so no shape of the errors is assumed (split conformal prediction, Lei et al., JASA 2018). The map
-that users see is total x m_68, one standard deviation in the sense that 68 % of the errors are smaller.
+were never trained on, so no shape of the errors is assumed (split conformal prediction, Lei et al., JASA 2018). The
+total is the root of the sum of the network's variances, or what a `deviation.DeviationModel` makes of it. The map that
+users see is total x m_68, one standard deviation in the sense that 68 % of the errors are smaller.
 """
 
 from __future__ import annotations
@@ -11,6 +12,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+
+from .deviation import DeviationModel
 
 LEVELS = (50, 68, 90, 95)
 SMALLEST_DEVIATION = 1e-6
@@ -23,7 +26,7 @@ class Calibration:
 
     Args:
         sha256: weights they were fitted for; with other weights they mean nothing.
-        multipliers: m_q by level in per cent, for the raw total of the network.
+        multipliers: m_q by level in per cent, for the deviation: that of the model, or the raw total of the network.
         facts: data and figures of the fit, JSON types only.
     """
 
@@ -33,8 +36,13 @@ class Calibration:
 
     @property
     def scale(self) -> float:
-        """Factor from the raw total to the calibrated standard deviation."""
+        """Factor from the deviation to the calibrated standard deviation."""
         return self.multipliers[68]
+
+    @property
+    def deviation(self) -> DeviationModel | None:
+        """The formula that gives the deviation; None where it is the raw total of the network."""
+        return DeviationModel.from_dict(self.facts.get("deviation"))
 
     @property
     def gate(self) -> dict[str, Any] | None:
@@ -64,10 +72,15 @@ class Calibration:
         return cls(record["sha256"], {int(k): float(v) for k, v in record["multipliers"].items()}, facts)
 
 
-def fit_multipliers(error: np.ndarray, total: np.ndarray) -> dict[int, float]:
-    """Multipliers by level from errors and raw totals, arrays of the same shape."""
+def fit_multipliers(error: np.ndarray, total: np.ndarray, weights: np.ndarray | None = None) -> dict[int, float]:
+    """Multipliers by level from errors, deviations and, if wanted, weights, arrays of the same shape."""
     ratio = np.abs(error) / np.maximum(total, SMALLEST_DEVIATION)
-    return {level: float(np.quantile(ratio, level / 100)) for level in LEVELS}
+    if weights is None:
+        return {level: float(np.quantile(ratio, level / 100)) for level in LEVELS}
+    order = np.argsort(ratio)
+    share = np.cumsum(weights[order]) / weights.sum()
+    last = ratio.size - 1
+    return {level: float(ratio[order[min(np.searchsorted(share, level / 100), last)]]) for level in LEVELS}
 
 
 def coverage(error: np.ndarray, total: np.ndarray, multipliers: dict[int, float]) -> dict[int, float]:

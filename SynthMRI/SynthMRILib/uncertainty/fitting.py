@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -13,121 +12,16 @@ import numpy as np
 
 from ..bundles import METADATA, Bundle, checked
 from ..errors import InputError
-from ..evaluation.metrics import quality_mask
-from ..intensity import reference_intensity
-from ..progress import no_progress
-from ..tasks.uncertainty import TASK as UNCERTAINTY
-from ..tasks.uncertainty import UncertaintyParameters, motion_of, network_task
-from .block_sampling import block_at, block_starts, inner_voxels
-from .calibration import (
-    Calibration,
-    area_under_roc,
-    coverage,
-    fit_multipliers,
-    rank_correlation,
-    sparsification_area,
-)
+from .calibration import Calibration, area_under_roc, coverage, rank_correlation, sparsification_area
 from .calibration_cases import Case
-from .findings import HIGH_SHARE, SIGNAL_SHARE
-from .gate import judge, reference_ranges
+from .case_sampling import Sample, sample_blocks, sample_case
+from .deviation import DeviationModel
+from .deviation_fitting import chosen_model, deviation_of, fit_weighted_multipliers
+from .findings import HIGH_SHARE
+from .gate import reference_ranges
 
-VOXELS_EACH = 200_000
 #: An error above this share of the reference intensity counts as one when errors are to be told from the rest.
 TOLERANCE_SHARE = 0.05
-
-
-@dataclass(frozen=True)
-class Sample:
-    """Errors and raw totals of voxels of one case, in units of the reference intensity of its truth.
-
-    Args:
-        error, total: arrays of one shape.
-        lesion: which of these voxels lie in a lesion; None where none were given.
-        all_totals: raw totals of voxels with signal in the result, for the reference distribution of quality.
-        measured: what the gate measured, by input role.
-        residual: numbers of the residual against the input; None where there are none.
-    """
-
-    name: str
-    contrast: str
-    error: np.ndarray
-    total: np.ndarray
-    lesion: np.ndarray | None
-    all_totals: np.ndarray
-    measured: dict[str, dict[str, Any]] = field(repr=False)
-    residual: dict[str, float] | None = None
-
-
-def sample_case(bundle: Bundle, case: Case, *, samples: int, seed: int = 0) -> Sample:
-    """Errors and raw totals of the bundle on one case, inside the quality mask of its truth.
-
-    Raises InputError when the truth does not lie on the grid of the result.
-    """
-    inputs, truth, lesions = case.read()
-    parameters = UncertaintyParameters(task=bundle.task, options=case.options, samples=samples, seed=seed)
-    result = UNCERTAINTY.run(inputs, without_calibration(bundle), parameters, no_progress)
-    output, total = result.outputs["output"], result.outputs["total"].voxels
-    if not output.grid.matches(truth.grid, tolerance=1e-3):
-        raise InputError(f"{case.name}: the reference does not lie on the grid of the result. Resample it first.")
-    mask = np.flatnonzero(quality_mask(truth.voxels))
-    chosen = np.random.default_rng(seed).choice(mask, min(VOXELS_EACH, mask.size), replace=False)
-    unit = reference_intensity(truth.voxels)
-    signal = total[output.voxels > SIGNAL_SHARE * reference_intensity(output.voxels)]
-    return Sample(
-        name=case.name,
-        contrast=case.contrast,
-        error=(output.voxels - truth.voxels).ravel()[chosen] / unit,
-        total=total.ravel()[chosen] / unit,
-        lesion=None if lesions is None else lesions.voxels.ravel()[chosen] > 0,
-        all_totals=signal / reference_intensity(output.voxels),
-        measured=result.provenance["gate"]["measured"],
-        residual=result.provenance["consistency"],
-    )
-
-
-def sample_blocks(bundle: Bundle, case: Case, *, samples: int, blocks: int, seed: int = 0) -> Sample:
-    """As `sample_case`, but only in blocks around random voxels with signal: a fraction of the time.
-
-    For tasks whose result lies on the grid of the first input or on a finer one over the same field of view.
-    """
-    from .sampling import dropout_maps
-
-    inputs, truth, lesions = case.read()
-    task, parameters = network_task(bundle.task), UncertaintyParameters(task=bundle.task, options=case.options)
-    prepared = task.prepare(inputs, bundle, parameters.of_task(), no_progress)
-    unit = reference_intensity(truth.voxels)
-    parts = []
-    for start in block_starts(prepared, blocks, seed=seed):
-        maps, _ = dropout_maps(
-            bundle, block_at(prepared, start), parameters, samples=samples, tolerance=0.0, progress=no_progress
-        )
-        parts.append(inner_voxels(maps, start, prepared, truth, lesions, unit=unit))
-    joined = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
-    mask = np.flatnonzero(joined["counts"])
-    chosen = np.random.default_rng(seed).choice(mask, min(VOXELS_EACH, mask.size), replace=False)
-    total, result = joined["total"] * prepared.unit / unit, joined["mean"] * prepared.unit / unit
-    highest = reference_intensity(result)
-    relative = np.linalg.norm(joined["residual"]) / max(np.linalg.norm(joined["acquired"]), 1e-12)
-    largest = 100 * np.percentile(np.abs(joined["residual"]), 99.9) * prepared.unit
-    return Sample(
-        name=case.name,
-        contrast=case.contrast,
-        error=(result - joined["truth"] / unit)[chosen],
-        total=total[chosen],
-        lesion=None if lesions is None else joined["lesion"][chosen] > 0,
-        all_totals=total[result > SIGNAL_SHARE * highest] / highest,
-        measured=judge(inputs, None, more=motion_of(inputs, prepared, parameters)).measured,
-        residual={
-            "relative_residual": float(relative),
-            "largest_residual_percent": float(largest / reference_intensity(prepared.volume.voxels)),
-        },
-    )
-
-
-def without_calibration(bundle: Bundle) -> Bundle:
-    """The same bundle, raw: its totals come as the network gives them."""
-    section = {**bundle.section, "calibration": None}
-    return Bundle(bundle.folder, {**bundle.metadata, "synthmri": section})
 
 
 def calibrate_bundle(
@@ -142,8 +36,8 @@ def calibrate_bundle(
 ) -> Calibration:
     """Write a copy of the bundle with a calibration fitted on the cases, and return it.
 
-    Every case counts alike. Figures of the fit go with the multipliers, each by case: coverage, rank correlation of
-    total and error, area of the sparsification error, areas under the ROC for errors and for lesions.
+    Figures of the fit go with the multipliers, each by case: coverage, rank correlation of total and error, area of the
+    sparsification error, areas under the ROC for errors and for lesions.
 
     Args:
         blocks: sample each case in so many blocks instead of everywhere (see `block_sampling`); 0 for everywhere.
@@ -153,6 +47,16 @@ def calibrate_bundle(
     kept = Calibration.from_bundle(bundle.section) if keep_intervals else None
     if keep_intervals and kept is None:
         raise InputError("The bundle has no intervals for its weights to keep. Calibrate it without --keep-intervals.")
+    gathered = gather(bundle, cases, samples=samples, blocks=blocks, report=report)
+    calibration = calibration_from(bundle, gathered, samples=samples, blocks=blocks, kept=kept)
+    write_copy(bundle, calibration, output)
+    return calibration
+
+
+def gather(
+    bundle: Bundle, cases: list[Case], *, samples: int, blocks: int, report: Callable[[str], None]
+) -> list[Sample]:
+    """The sample of each case; `report` gets a line for each."""
     gathered = []
     for case in cases:
         if blocks:
@@ -160,54 +64,83 @@ def calibrate_bundle(
         else:
             gathered.append(sample_case(bundle, case, samples=samples))
         report(f"{case.name}: rank correlation {rank_correlation(gathered[-1].error, gathered[-1].total):.2f}")
-    fitted = kept or intervals_from(bundle.weights_sha256, gathered, samples=samples)
-    facts = {**fitted.facts, "reference_blocks": blocks or "all", **reference_of(gathered, fitted.scale)}
-    calibration = Calibration(fitted.sha256, fitted.multipliers, facts)
-    write_copy(bundle, calibration, output)
-    return calibration
+    return gathered
 
 
-def intervals_from(sha256: str, gathered: list[Sample], *, samples: int) -> Calibration:
-    """The intervals that the samples of all cases give, with figures of the fit."""
-    fewest = min(s.error.size for s in gathered)
-    error = np.concatenate([s.error[:fewest] for s in gathered])
-    total = np.concatenate([s.total[:fewest] for s in gathered])
-    multipliers = fit_multipliers(error, total)
-    figures = [_figures(s, multipliers) for s in gathered]
-    return Calibration(
-        sha256, multipliers, {"samples": samples, "tolerance_percent": 100 * TOLERANCE_SHARE, "volumes": figures}
-    )
+def calibration_from(
+    bundle: Bundle, gathered: list[Sample], *, samples: int, blocks: int, kept: Calibration | None = None
+) -> Calibration:
+    """The calibration that the samples give for the bundle's weights.
+
+    Args:
+        kept: intervals that stay as they are.
+
+    Raises InputError when the network was trained on all of the subjects.
+    """
+    unseen = [s for s in gathered if not s.trained_on]
+    if not unseen:
+        raise InputError("The network was trained on all of these cases. Add some that it was not trained on.")
+    fitted = kept or intervals_from(bundle, gathered, unseen, samples=samples)
+    facts = {**fitted.facts, "reference_blocks": blocks or "all"}
+    facts |= reference_of(unseen, fitted.deviation, fitted.scale)
+    return Calibration(fitted.sha256, fitted.multipliers, facts)
 
 
-def reference_of(gathered: list[Sample], factor: float) -> dict[str, Any]:
-    """What gate and quality compare with, JSON types only; `factor` calibrates a raw total."""
+def intervals_from(bundle: Bundle, gathered: list[Sample], unseen: list[Sample], *, samples: int) -> Calibration:
+    """Deviation and intervals, with figures of the fit.
+
+    The form of the deviation is found on all cases. Where they are too few to choose one, that of the bundle stays.
+    """
+    model, compared = chosen_model(gathered)
+    if model is None and "why" in compared:
+        before = Calibration.from_bundle(bundle.section)
+        model = usable(before.deviation, gathered) if before else None
+    multipliers = fit_weighted_multipliers(unseen, model)
+    facts = {
+        "samples": samples,
+        "tolerance_percent": 100 * TOLERANCE_SHARE,
+        "deviation": model.as_dict() if model else None,
+        "deviation_compared": compared,
+        "volumes": [_figures(s, model, multipliers) for s in unseen],
+    }
+    return Calibration(bundle.weights_sha256, multipliers, facts)
+
+
+def usable(model: DeviationModel | None, gathered: list[Sample]) -> DeviationModel | None:
+    """The model, if all samples have what it needs."""
+    return model if model and all(set(model.weights) <= set(s.terms) for s in gathered) else None
+
+
+def reference_of(gathered: list[Sample], model: DeviationModel | None, factor: float) -> dict[str, Any]:
+    """What gate and quality compare with, JSON types only; `factor` calibrates a deviation."""
     shared = set.intersection(*(set(s.measured) for s in gathered))
     contrasts = [s.contrast for s in gathered]
     return {
         "gate": {role: reference_ranges([s.measured[role] for s in gathered], contrasts) for role in sorted(shared)},
-        "quality": _quality_numbers(gathered, factor),
+        "quality": _quality_numbers(gathered, model, factor),
     }
 
 
-def _figures(sample: Sample, multipliers: dict[int, float]) -> dict[str, Any]:
-    wrong = np.abs(sample.error) > TOLERANCE_SHARE
-    areas = {"auroc_error_above_tolerance": area_under_roc(wrong, sample.total)}
+def _figures(sample: Sample, model: DeviationModel | None, multipliers: dict[int, float]) -> dict[str, Any]:
+    deviation, wrong = deviation_of(sample, model), np.abs(sample.error) > TOLERANCE_SHARE
+    areas = {"auroc_error_above_tolerance": area_under_roc(wrong, deviation)}
     if sample.lesion is not None:
-        areas["auroc_lesion"] = area_under_roc(sample.lesion, sample.total)
+        areas["auroc_lesion"] = area_under_roc(sample.lesion, deviation)
     return {
         "name": sample.name,
-        "coverage_percent": {str(q): round(c, 2) for q, c in coverage(sample.error, sample.total, multipliers).items()},
-        "rank_correlation": round(rank_correlation(sample.error, sample.total), 3),
-        "ause": round(sparsification_area(sample.error, sample.total), 3),
+        "coverage_percent": {str(q): round(c, 2) for q, c in coverage(sample.error, deviation, multipliers).items()},
+        "rank_correlation": round(rank_correlation(sample.error, deviation), 3),
+        "ause": round(sparsification_area(sample.error, deviation), 3),
         **{name: round(area, 3) for name, area in areas.items() if area is not None},
     }
 
 
-def _quality_numbers(gathered: list[Sample], factor: float) -> dict[str, list[float]]:
+def _quality_numbers(gathered: list[Sample], model: DeviationModel | None, factor: float) -> dict[str, list[float]]:
     """What `quality` compares with, by name of `quality.NUMBERS`: a number for each case, of calibrated totals."""
+    shares = [factor * deviation_of(s, model)[s.signal] / s.reference for s in gathered]
     numbers = {
-        "percentile_95_total_percent": [100 * factor * float(np.percentile(s.all_totals, 95)) for s in gathered],
-        "high_uncertainty_percent": [100 * float(np.mean(factor * s.all_totals > HIGH_SHARE)) for s in gathered],
+        "percentile_95_total_percent": [100 * float(np.percentile(share, 95)) for share in shares],
+        "high_uncertainty_percent": [100 * float(np.mean(share > HIGH_SHARE)) for share in shares],
     }
     residuals = [s.residual for s in gathered]
     if all(residuals):

@@ -1,0 +1,85 @@
+"""Calibrate a shipped bundle: deviation, intervals, ranges of the gate and usual quality, all from one run.
+
+    python Testing/Benchmarks/calibrate_bundles.py super-resolution-x2|denoising [--cache FOLDER] [--install]
+
+Subjects that the network was not trained on (heads 13-15, longitudinal03) give multipliers, ranges and usual quality;
+subjects that it was trained on (patient07, longitudinal01) only help to find the form of the deviation. Every choice is
+made by leaving out a subject at a time; the figures of that, for the network alone and for the model, are written to
+`Documentation/figures/uncertainty_calibration_<bundle>.json`. `--cache` is the folder with `train.safetensors` and
+`validate.safetensors`; real volumes of super-resolution are read from files, because they need their spacing.
+`--install` writes the calibration into the bundle itself; its weights stay as they are.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+CHECKOUT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(CHECKOUT / "SynthMRI"))
+BUNDLES = ("super-resolution-x2", "denoising")
+LISTED = CHECKOUT / "Testing" / "Benchmarks" / "queue" / "calibration_super_resolution.json"
+
+
+def main() -> int:
+    from SynthMRILib.bundles import METADATA, load_bundle
+    from SynthMRILib.evaluation import records
+    from SynthMRILib.uncertainty import deviation_fitting, fitting
+
+    arguments = build_parser().parse_args()
+    bundle = load_bundle(arguments.bundle)
+    settings = {"samples": arguments.samples, "blocks": arguments.blocks}
+    gathered = fitting.gather(
+        bundle, cases_of(bundle.task, arguments.cache), report=lambda text: sys.stderr.write(text + "\n"), **settings
+    )
+    calibration = fitting.calibration_from(bundle, gathered, **settings)
+    compared = deviation_fitting.both_left_out(gathered)
+    record = {
+        "task": "uncertainty",
+        "split": "validate, and subjects of training marked as such",
+        "command": f"python Testing/Benchmarks/{Path(__file__).name} {bundle.name}",
+        "commit": records.current_commit(CHECKOUT),
+        "bundle": {"name": bundle.name, "sha256": bundle.weights_sha256},
+        **settings,
+        "deviation": calibration.facts["deviation"],
+        "multipliers": {str(level): round(value, 4) for level, value in calibration.multipliers.items()},
+        "left_out": {
+            name: {"summary": deviation_fitting.summary(rows), "cases": rows} for name, rows in compared.items()
+        },
+    }
+    records.write_record(CHECKOUT / "Documentation" / "figures" / f"uncertainty_calibration_{bundle.name}.json", record)
+    sys.stdout.write(json.dumps({k: v["summary"] for k, v in record["left_out"].items()}, indent=1) + "\n")
+    if arguments.install:
+        path = bundle.folder / METADATA
+        metadata = json.loads(path.read_text(encoding="utf-8"))
+        metadata["synthmri"]["calibration"] = calibration.as_dict()
+        path.write_text(json.dumps(metadata, indent=2), encoding="utf-8")
+    return 0
+
+
+def build_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("bundle", choices=BUNDLES)
+    parser.add_argument("--cache", type=Path, default=CHECKOUT / "build" / "cache", help="folder of packed caches")
+    parser.add_argument("--samples", type=int, default=20, help="stochastic passes")
+    parser.add_argument("--blocks", type=int, default=6, help="blocks of each volume")
+    parser.add_argument("--install", action="store_true", help="write the calibration into the bundle")
+    return parser
+
+
+def cases_of(task: str, cache: Path) -> list:
+    """Calibration cases of a task."""
+    from SynthMRILib.uncertainty.calibration_cases import listed, made_from_cache
+
+    if task == "super-resolution":
+        return [*listed(LISTED), *made_from_cache(cache / "validate.safetensors", task, source="simulated")]
+    return [
+        *made_from_cache(cache / "validate.safetensors", task),
+        *made_from_cache(cache / "train.safetensors", task, source="real", trained_on=True),
+    ]
+
+
+if __name__ == "__main__":
+    sys.exit(main())
