@@ -31,7 +31,8 @@ RECORD = CHECKOUT / "Documentation" / "figures" / "super_resolution_peer_trainin
 NETWORKS = {"ours": "super_resolution_x2", "esrgan-3d": "peer_esrgan_3d", "dcsrn": "peer_dcsrn"}
 #: Learning rates relative to that of the configuration.
 RATES = (0.5, 1.0, 2.0)
-VALIDATIONS = 4
+#: Looks at the held-out volumes in the final run.
+VALIDATIONS = 3
 TIMED_STEPS = 8
 LAUNCH = {"accelerator": "cpu", "devices": 1, "precision": "bf16-mixed"}
 
@@ -76,7 +77,7 @@ def train_peer(name: str, arguments: argparse.Namespace) -> dict[str, Any]:
         rate * base: run(config, folder / f"search_{rate:g}", arguments.search / cost, rate * base) for rate in RATES
     }
     best = max(search, key=lambda rate: search[rate]["curve"][-1]["gain_db"])
-    final = run(config, folder / "final", arguments.seconds / cost, best)
+    final = run(config, folder / "final", arguments.seconds / cost, best, validations=VALIDATIONS)
     shutil.copytree(folder / "final" / "bundle", arguments.output / "bundles" / f"{name}-budget", dirs_exist_ok=True)
     return {
         "configuration": f"queue/{NETWORKS[name]}.json",
@@ -127,20 +128,20 @@ def timed(config: dict[str, Any]) -> dict[str, Any]:
     return config
 
 
-def run(config: dict[str, Any], folder: Path, steps: float, rate: float) -> dict[str, Any]:
+def run(config: dict[str, Any], folder: Path, steps: float, rate: float, *, validations: int = 1) -> dict[str, Any]:
     """Train into the folder, resuming what is there; steps and learning curve."""
     from SynthMRILib.training.run import train
 
     steps = max(VALIDATIONS, round(steps))
     config = copy.deepcopy(config)
-    config["training"] |= {"validation_blocks": 1, "validation_size": 64}
+    config["training"] |= {"validation_blocks": 1, "validation_size": 48}
     config["loop"] |= {
         "steps": steps,
         "learning_rate": rate,
         "warmup": max(5, steps // 20),
         "ema": min(0.998, 1 - 10 / steps),
         "decay": 0.4,
-        "validate_every": -(-steps // VALIDATIONS),
+        "validate_every": -(-steps // validations),
         "checkpoint_every": 25,
     }
     if not (folder / "bundle").is_dir():
