@@ -168,8 +168,8 @@ class SynthMRIWidget(ParameterNodeWidget):
             self.taskTabs.show(node.task, method=method)
             self.methodSelector.show(node.task.value, method)
             self.bundleSelector.show_task(node.task.value)
-            self.bundleSelector.show(getattr(node, FORMS[node.task].bundle))
-            self.sharpnessRow.show(node.bundle, node.sharpness)
+            self.bundleSelector.show(getattr(node, FORMS[node.task].bundle), used=request["bundle"] is not None)
+            self.sharpnessRow.show(node.bundle, request["parameters"].get("sharpness"))
             self.methodSelector.enableNetworkChoices(request["bundle"] is not None or method == "auto")
         inputs = [volume for volume in request["inputNode"].values() if volume] if request else []
         self.inputWatch.watch(inputs)

@@ -1,7 +1,8 @@
 #!/usr/bin/env python
 """Draw Resources/Screenshots without Slicer: `make_screenshots.py [NAME...]` draws all, or those named.
 
-The panels are the real ones, run by the stand-in for Slicer's desktop; the slices come from Slicer's own slice logic.
+The panels are the real ones, run by the stand-in for Slicer's desktop; the slices are drawn by Slicer's own slice logic
+and displayable managers.
 The volume is a coarse, noisy scan simulated from the ICBM 2009a template. With a model installed the network is shown,
 otherwise B-spline interpolation. Captions must say that the pictures were rendered outside the desktop application.
 """
@@ -19,9 +20,21 @@ SCREENSHOTS = ROOT / "Resources" / "Screenshots"
 SECONDS = 3000
 sys.path[:0] = [str(ROOT / "SynthMRI"), str(ROOT / "Testing")]
 
-from screenshot_pictures import VIEW_SIZE, panel_picture, side_by_side, stacked, view_picture  # noqa: E402
+import screenshot_states  # noqa: E402
+from screenshot_pictures import (  # noqa: E402
+    VIEW_SIZE,
+    captioned,
+    panel_picture,
+    side_by_side,
+    small,
+    stacked,
+    view_picture,
+)
+from screenshot_states import select  # noqa: E402
 
-STATE_HEIGHT = 860
+STATE_HEIGHT = 720
+#: Panels in a row of PanelStates.
+COLUMNS = 5
 #: Of the scan that networks are shown with.
 SLICES = 20
 PANEL_HEIGHT = 2 * VIEW_SIZE[1] + 4
@@ -35,7 +48,7 @@ def main() -> None:
     for name in sys.argv[1:] or list(PICTURES):
         desktop.reset()
         picture = PICTURES[name](desktop)
-        if not picture.save(str(SCREENSHOTS / f"{name}.png")):
+        if not small(picture).save(str(SCREENSHOTS / f"{name}.png")):
             raise OSError(f"Could not write into {SCREENSHOTS}.")
     desktop.reset()
 
@@ -55,10 +68,6 @@ def scan_node(name: str) -> Any:
     write_volume(simulate_scan(trimmed(load_template()), seed=0), node)
     node.CreateDefaultDisplayNodes()
     return node
-
-
-def select(combo_box: Any, text: str) -> None:
-    combo_box.setCurrentIndex(combo_box.findText(text))
 
 
 def run(desktop: Any, panel: Any) -> None:
@@ -83,6 +92,8 @@ def super_resolution(desktop: Any) -> Any:
     panel = compared(desktop)
     panel.ui.differenceCheckBox.click()
     desktop.process_events(50)
+    desktop.wait_until(lambda: not panel.comparePanel.busy, timeout=SECONDS)
+    desktop.process_events(50)
     views = {"SynthMRIBefore": "Before", "SynthMRIAfter": "After", "SynthMRIDifference": "Difference"}
     pictures = [view_picture(name, label) for name, label in views.items()]
     return side_by_side(
@@ -90,39 +101,27 @@ def super_resolution(desktop: Any) -> Any:
     )
 
 
-def running(desktop: Any) -> Any:
-    """A run in progress: Apply has become Cancel."""
-    scan_node("T1w")
-    panel = open_module(desktop, "SynthMRI")
-    if not panel.ui.applyButton.enabled:
-        select(panel.ui.methodComboBox, "B-spline interpolation")
-    panel.ui.applyButton.click()
-    desktop.wait_until(lambda: panel.ui.progressBar.value > 0 or not panel.logic.running, timeout=SECONDS)
-    picture = panel_picture(desktop, panel, height=700)
-    panel.ui.applyButton.click()
-    desktop.wait_until(lambda: not panel.logic.running, timeout=SECONDS)
-    return picture
-
-
 def states(desktop: Any) -> Any:
-    """The tabs, with what is said before Apply, and the folded sections opened."""
-    from SynthMRIModuleLib.task_forms import available_tasks
+    """The panel in every state, each reached as its user would."""
 
-    scan_node("FLAIR")
-    scan_node("T1w")
-    panel = open_module(desktop, "SynthMRI")
-    pictures = []
-    for task in available_tasks():
-        panel.logic.getParameterNode().task = task
-        panel.logic.chooseInputs(panel.logic.getParameterNode())
-        desktop.process_events(50)
-        pictures.append(panel_picture(desktop, panel, height=STATE_HEIGHT))
-    for section in ("modelCollapsibleButton", "compareCollapsibleButton"):
-        getattr(panel.ui, section).collapsed = True
-    for section in ("advancedCollapsibleButton", "exportCollapsibleButton", "modelsCollapsibleButton"):
-        getattr(panel.ui, section).collapsed = False
-    pictures.append(panel_picture(desktop, panel, height=STATE_HEIGHT))
-    return side_by_side(pictures)
+    def open_panel() -> Any:
+        for name in ("FLAIR", "T1w"):
+            slab(scan_node(name))
+        return open_module(desktop, "SynthMRI")
+
+    drawn = screenshot_states.draw(desktop, open_panel, lambda p: panel_picture(desktop, p, height=STATE_HEIGHT))
+    pictures = [captioned(picture, caption) for caption, picture in drawn.items()]
+    return stacked([side_by_side(pictures[n : n + COLUMNS]) for n in range(0, len(pictures), COLUMNS)])
+
+
+def swipe(desktop: Any) -> Any:
+    """Before and after in one view, on both sides of a line."""
+    panel = compared(desktop)
+    select(panel.ui.compareModeComboBox, "Swipe")
+    desktop.process_events(50)
+    screenshot_states.fold(panel, "compareCollapsibleButton")
+    view = view_picture("SynthMRISingle", size=(560, 640))
+    return side_by_side([panel_picture(desktop, panel, height=640), view])
 
 
 def without_input(desktop: Any) -> Any:
@@ -173,7 +172,7 @@ PICTURES: dict[str, Callable[[Any], Any]] = {
     "SuperResolution": super_resolution,
     "Uncertainty": uncertainty,
     "PanelStates": states,
-    "PanelRunning": running,
+    "Swipe": swipe,
     "PanelWithoutInput": without_input,
 }
 

@@ -11,6 +11,7 @@ from PySide6.QtGui import QColor, QFont, QImage, QPainter
 VIEW_SIZE = (360, 420)
 PANEL_WIDTH = 420
 GAP = 4
+CAPTION_HEIGHT = 28
 
 
 def panel_picture(desktop: Any, panel: Any, *, height: int) -> QImage:
@@ -20,45 +21,42 @@ def panel_picture(desktop: Any, panel: Any, *, height: int) -> QImage:
     return QImage(str(desktop.grab(panel.parent, desktop.home.temporary / "panel.png")))
 
 
-def view_picture(view: str, label: str, *, size: tuple[int, int] = VIEW_SIZE, fit: bool = True) -> QImage:
-    """What a slice view shows, computed by Slicer's slice logic, with the marks of its corner annotation."""
+def view_picture(view: str, label: str = "", *, size: tuple[int, int] = VIEW_SIZE) -> QImage:
+    """A slice view as Slicer's slice logic and displayable managers draw it, with its label below."""
     import slicer
-    import vtk
+    from SlicerDesktop.desktop import install
 
     widget = slicer.app.layoutManager().sliceWidget(view)
     widget.mrmlSliceNode().SetDimensions(*size, 1)
-    if fit:
-        widget.fitSliceToBackground()
-    picture = _slice_image(widget)
-    annotation = widget.sliceView().cornerAnnotation()
+    widget.fitSliceToBackground()
+    colors = np.ascontiguousarray(install().drawn(view))
+    height, width, _ = colors.shape
+    picture = QImage(colors.data, width, height, 3 * width, QImage.Format.Format_RGB888).copy()
     painter = QPainter(picture)
     painter.setFont(QFont("DejaVu Sans", 10))
-    inside = picture.rect().adjusted(10, 10, -10, -10)
-    middle = Qt.AlignmentFlag.AlignVCenter
-    marks = [
-        (vtk.vtkCornerAnnotation.UpperEdge, Qt.AlignmentFlag.AlignTop | Qt.AlignmentFlag.AlignHCenter),
-        (vtk.vtkCornerAnnotation.LeftEdge, middle | Qt.AlignmentFlag.AlignLeft),
-        (vtk.vtkCornerAnnotation.RightEdge, middle | Qt.AlignmentFlag.AlignRight),
-    ]
     painter.setPen(QColor("white"))
-    for place, alignment in marks:
-        painter.drawText(inside, alignment, annotation.GetText(place) or "")
+    inside = picture.rect().adjusted(10, 10, -10, -10)
     painter.drawText(inside, Qt.AlignmentFlag.AlignBottom | Qt.AlignmentFlag.AlignLeft, label)
     painter.end()
     return picture
 
 
-def _slice_image(widget: Any) -> QImage:
-    from vtk.util.numpy_support import vtk_to_numpy
+def captioned(picture: QImage, caption: str) -> QImage:
+    """The picture with its caption above."""
+    whole = QImage(picture.width(), picture.height() + CAPTION_HEIGHT, QImage.Format.Format_RGB888)
+    whole.fill(Qt.GlobalColor.black)
+    painter = QPainter(whole)
+    painter.setFont(QFont("DejaVu Sans", 11))
+    painter.setPen(QColor("white"))
+    painter.drawText(12, CAPTION_HEIGHT - 8, caption)
+    painter.drawImage(0, CAPTION_HEIGHT, picture)
+    painter.end()
+    return whole
 
-    widget.sliceLogic().UpdatePipeline()
-    connection = widget.sliceLogic().GetImageDataConnection()
-    connection.GetProducer().Update()
-    image = connection.GetProducer().GetOutputDataObject(connection.GetIndex())
-    width, height, _ = image.GetDimensions()
-    pixels = vtk_to_numpy(image.GetPointData().GetScalars()).reshape(height, width, -1)[::-1, :, :3]
-    colors = np.ascontiguousarray(pixels.astype(np.uint8))
-    return QImage(colors.data, width, height, 3 * width, QImage.Format.Format_RGB888).copy()
+
+def small(picture: QImage) -> QImage:
+    """With at most 256 colors, which panels and slices hardly need, so that the file stays small."""
+    return picture.convertToFormat(QImage.Format.Format_Indexed8, Qt.ImageConversionFlag.AvoidDither)
 
 
 def side_by_side(pictures: list[QImage]) -> QImage:

@@ -28,6 +28,7 @@ class BundleSelector:
         self._on_selected = on_selected
         self._titles: dict[str, str] = {}
         self._filling = False
+        self._used = True
         ui.cardBrowser.visible = False
         ui.bundleComboBox.connect("currentIndexChanged(int)", self._on_index_changed)
         ui.cardButton.connect("toggled(bool)", self._on_card_toggled)
@@ -42,8 +43,15 @@ class BundleSelector:
         """Look for bundles again at the next `show`: the user may have installed one meanwhile."""
         self._titles = {}
 
-    def show(self, name: str) -> None:
-        """Select `name`, which is kept and said to be missing when it is not installed."""
+    def show(self, name: str, *, used: bool = True) -> None:
+        """Select `name`, which is kept and said to be missing when it is not installed.
+
+        Args:
+            used: whether the chosen method uses a model at all.
+        """
+        if used != self._used:
+            self._used = used
+            self._show_words()
         if name not in self._titles:
             self._fill(name)
         if name != self.selected:
@@ -54,7 +62,7 @@ class BundleSelector:
 
     def _fill(self, name: str) -> None:
         bundles = bundles_of(self._task)
-        self._titles = {AUTOMATIC: _("Automatic") if bundles else _("None is installed")}
+        self._titles = {AUTOMATIC: _automatic_title(bundles)}
         self._titles.update({bundle.name: _title(bundle) for bundle in bundles})
         self._titles.setdefault(name, _("{name} (not installed)").format(name=name))
         self._filling = True
@@ -80,7 +88,7 @@ class BundleSelector:
 
     def _show_words(self) -> None:
         """The card where it is unfolded, and why a model is experimental in any case."""
-        reasons = experimental_reasons(self._task, self.selected)
+        reasons = experimental_reasons(self._task, self.selected) if self._used else []
         self._ui.bundleHintLabel.text = "\n".join(reasons)
         self._ui.bundleHintLabel.visible = bool(reasons)
         if self._ui.cardButton.checked:
@@ -108,7 +116,16 @@ def experimental_reasons(task: str, name: str) -> list[str]:
 
 
 def _description(bundle: Bundle) -> str:
-    return str(bundle.metadata.get("description", "")).removeprefix("Experimental: ")
+    words = str(bundle.metadata.get("description", "")).removeprefix("Experimental: ")
+    return words[:1].upper() + words[1:]
+
+
+def _automatic_title(bundles: list[Bundle]) -> str:
+    """Names the model that is taken, if one is."""
+    if not bundles:
+        return _("None is installed")
+    sound = next((bundle.title for bundle in bundles if not bundle.experimental), None)
+    return _("Automatic") if sound is None else _("Automatic: {title}").format(title=sound)
 
 
 def _title(bundle: Bundle) -> str:

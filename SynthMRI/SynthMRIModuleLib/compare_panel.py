@@ -6,14 +6,16 @@ from typing import Any
 
 import qt
 import slicer
+import vtk
 from slicer.i18n import tr as _
+from slicer.util import VTKObservationMixin
 
 from .choices import CompareMode
 from .compare_extras import CompareExtras
 from .comparison import Compared, Comparison
 from .difference import reason_no_difference
 from .plots import HISTOGRAM, JOINT
-from .result_nodes import source_of, uncertainty_of
+from .result_nodes import OUTPUT_ATTRIBUTE, source_of, uncertainty_of
 
 BLINK_INTERVAL_MS = 700
 #: Rows that only one way of comparing needs.
@@ -23,15 +25,16 @@ MODE_ROWS = {
 }
 
 
-class ComparePanel:
+class ComparePanel(VTKObservationMixin):
     """Connects the widgets of the comparison with the views, also when the user changes the layout otherwise.
 
     Args:
-        ui: widgets by name: compareButton, compareModeComboBox, differenceCheckBox, uncertaintyCheckBox,
-            histogramButton, jointPlotButton, compareHintLabel and those of MODE_ROWS.
+        ui: widgets by name: resultSelector, compareButton, compareModeComboBox, differenceCheckBox,
+            uncertaintyCheckBox, histogramButton, jointPlotButton, compareHintLabel and those of MODE_ROWS.
     """
 
     def __init__(self, ui: Any) -> None:
+        VTKObservationMixin.__init__(self)
         self._ui = ui
         self._comparison = Comparison(on_split=self._on_split)
         self._extras = CompareExtras(self._on_extras)
@@ -43,10 +46,13 @@ class ComparePanel:
         self._timer = qt.QTimer()
         self._timer.setInterval(BLINK_INTERVAL_MS)
         self._timer.connect("timeout()", self._blink)
+        # Maps and differences go with a result and are none themselves.
+        ui.resultSelector.addAttribute("vtkMRMLScalarVolumeNode", OUTPUT_ATTRIBUTE, "output")
         ui.compareButton.connect("toggled(bool)", self._on_toggled)
         ui.histogramButton.connect("clicked()", lambda: self._on_chart(HISTOGRAM))
         ui.jointPlotButton.connect("clicked()", lambda: self._on_chart(JOINT))
         self._observe_layout("connect")
+        self.addObserver(slicer.mrmlScene, slicer.vtkMRMLScene.NodeRemovedEvent, self._on_node_removed)
 
     @property
     def busy(self) -> bool:
@@ -77,6 +83,7 @@ class ComparePanel:
         """The panel is about to go."""
         self._end()
         self._observe_layout("disconnect")
+        self.removeObservers()
 
     def _show(self) -> None:
         """Bring the views to what is chosen; nothing happens when they show that already."""
@@ -159,6 +166,9 @@ class ComparePanel:
     def _update_reasons(self, there: bool) -> None:
         """Turn on what can be shown of this result; the tooltips say why the rest cannot."""
         ui, result = self._ui, self._result
+        ui.compareButton.toolTip = self._reason_off() or _(
+            "Show the acquired volume and the result in linked views. Again brings your layout back."
+        )
         no_difference = reason_no_difference(result)
         ui.differenceCheckBox.enabled = ui.jointPlotButton.enabled = there and not no_difference
         ui.differenceCheckBox.toolTip = no_difference or _(
@@ -172,6 +182,14 @@ class ComparePanel:
             else _("There is no uncertainty of this result; the module SynthMRI Uncertainty computes it.")
         )
 
+    def _reason_off(self) -> str:
+        """Why nothing can be compared; empty when it can."""
+        if self._result is not None:
+            return ""
+        if self._node and self._node.outputVolume:
+            return _("The acquired volume that this result was made from is not in the scene.")
+        return _("There is no result yet.")
+
     def _on_toggled(self, checked: bool) -> None:
         if self._updating:
             return
@@ -180,6 +198,13 @@ class ComparePanel:
         elif not checked:
             self._end()
             self._update()
+
+    @vtk.calldata_type(vtk.VTK_OBJECT)
+    def _on_node_removed(self, _caller: Any, _event: str, node: slicer.vtkMRMLNode) -> None:
+        """Without what it was made from, a result cannot be compared any more."""
+        followed = self._node and self._result is not None and node.IsA("vtkMRMLScalarVolumeNode")
+        if followed and source_of(self._result) is None:
+            self.offer(self._node)
 
     def _observe_layout(self, connect_or_disconnect: str) -> None:
         manager = slicer.app.layoutManager()

@@ -1,4 +1,4 @@
-"""The part of a panel that exports the latest result as a derived DICOM series."""
+"""The part of a panel that exports the selected result as a derived DICOM series."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class ExportPanel:
         self._result = result if is_synthetic(result) else None
         self._ui.exportButton.enabled = self._result is not None
         self._ui.exportButton.toolTip = (
-            _("Write the latest result as a derived DICOM series that says it is synthetic.")
+            _("Write the selected result as a derived DICOM series that says it is synthetic.")
             if self._result is not None
             else _("There is no result to export yet.")
         )

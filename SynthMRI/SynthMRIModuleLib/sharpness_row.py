@@ -1,4 +1,4 @@
-"""The slider between smooth and crisp results of super-resolution, and whether the chosen model can do that."""
+"""The slider between smooth and crisp results of super-resolution, shown where the chosen model can do both."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ WIDGETS = ("sharpnessLabel", "sharpnessSliderWidget", "faithfulLabel", "crispLab
 
 
 class SharpnessRow:
-    """Turns the slider on where a perceptual model belongs to the chosen one, and says what its ends are.
+    """Shows the slider where a perceptual model belongs to the chosen one, and says what its ends are.
 
     Args:
         ui: widgets by name: those of WIDGETS.
@@ -31,13 +31,17 @@ class SharpnessRow:
         """Look for models again at the next `show`."""
         self._name = None
 
-    def show(self, bundle: str, sharpness: float) -> None:
-        """Follow the chosen model ("" for the recommended one) and sharpness; one above 0 can always be taken back."""
+    def show(self, bundle: str, sharpness: float | None) -> None:
+        """Follow the chosen model ("" for the recommended one) and sharpness; None where the request has none.
+
+        A sharpness above 0, which a scene may bring, is always shown, so that it can be taken back.
+        """
+        if sharpness is None:
+            return
         if bundle != self._name:
             self._name, self._reason = bundle, reason_no_sharpness(bundle)
-        enabled = not self._reason or sharpness > 0
-        for name in WIDGETS[:-1]:
-            getattr(self._ui, name).enabled = enabled
+        for name in WIDGETS:
+            getattr(self._ui, name).visible = not self._reason or sharpness > 0
         self._ui.sharpnessHintLabel.text = self._reason or _(
             "0 stays closest to the acquired values and is smooth. 1 looks as crisp as a real scan, but more of its "
             "fine detail is invented: compare it with the acquired volume."

@@ -62,6 +62,32 @@ def test_one_click_shows_both_and_another_brings_the_layout_back(panel, slicer_s
     assert slicer_scene.app.layoutManager().layout == layout and not panel.ui.compareButton.checked
 
 
+def test_an_earlier_result_is_selected_and_compared(desktop, panel, slicer_scene):
+    first = panel.logic.getParameterNode().outputVolume
+    other = head_node("T2w")
+    second = result_of(other)
+    result_of(other, role="total")
+    selector = panel.ui.resultSelector
+    assert {selector.nodeFromIndex(n).GetName() for n in range(selector.nodeCount())} == {
+        "T1w SYNTH output",
+        "T2w SYNTH output",
+    }, "neither acquired volumes nor maps"
+    panel.ui.compareButton.click()
+    selector.setCurrentNode(second)
+    desktop.process_events()
+    shown = {"SynthMRIBefore": "T2w", "SynthMRIAfter": "T2w SYNTH output", "SynthMRIMap": "T2w SYNTH total"}
+    assert shown_volumes(slicer_scene) == shown
+    slicer_scene.mrmlScene.RemoveNode(other)
+    desktop.process_events()
+    assert not panel.ui.compareButton.enabled and "is not in the scene" in panel.ui.compareButton.toolTip
+    selector.setCurrentNode(first)
+    desktop.process_events()
+    assert panel.ui.compareButton.enabled
+    selector.setCurrentNode(None)
+    desktop.process_events()
+    assert panel.ui.compareButton.toolTip == "There is no result yet."
+
+
 @pytest.mark.parametrize("changed", ["before", "after"])
 def test_both_keep_one_window_whichever_the_user_changes(panel, changed):
     stored = panel.logic.getParameterNode()

@@ -28,26 +28,26 @@ def opened(desktop, name: str = "T1w"):
     return panel
 
 
-def test_without_a_perceptual_model_the_slider_is_off_and_it_is_said_why(slicer_desktop, models):
+def test_without_a_perceptual_model_there_is_no_slider_unless_a_scene_brings_a_sharpness(slicer_desktop, models):
     make(models / "smooth", seed=1)
     panel = opened(slicer_desktop)
-    assert panel.ui.sharpnessSliderWidget.visible and not panel.ui.sharpnessSliderWidget.enabled
-    assert "smooth and faithful: no model for crisp ones" in panel.ui.sharpnessHintLabel.text
+    assert not panel.ui.sharpnessSliderWidget.visible and not panel.ui.crispLabel.visible
     panel.logic.getParameterNode().sharpness = 0.5
     slicer_desktop.process_events()
-    assert panel.ui.sharpnessSliderWidget.enabled, "what a scene brought can be taken back"
+    assert panel.ui.sharpnessSliderWidget.visible, "what a scene brought can be taken back"
+    assert "smooth and faithful: no model for crisp ones" in panel.ui.sharpnessHintLabel.text
     assert "so its sharpness cannot be set" in panel.ui.applyHintLabel.text
     panel.ui.sharpnessSliderWidget.value = 0
     slicer_desktop.process_events()
-    assert panel.ui.applyButton.enabled and not panel.ui.sharpnessSliderWidget.enabled
+    assert panel.ui.applyButton.enabled and not panel.ui.sharpnessSliderWidget.visible
 
 
-def test_a_pair_of_models_turns_the_slider_on_and_the_result_says_how_sharp_it_is(slicer_desktop, slicer_scene, models):
+def test_a_pair_of_models_brings_the_slider_and_the_result_says_how_sharp_it_is(slicer_desktop, slicer_scene, models):
     fidelity = make(models / "smooth", seed=1)
     make(models / "sharp", seed=2, partner=fidelity)
     panel = opened(slicer_desktop)
     ui = panel.ui
-    assert ui.sharpnessSliderWidget.enabled and "more of its fine detail is invented" in ui.sharpnessHintLabel.text
+    assert ui.sharpnessSliderWidget.visible and "more of its fine detail is invented" in ui.sharpnessHintLabel.text
     assert (ui.faithfulLabel.text, ui.crispLabel.text) == ("smooth and faithful", "crisp, may invent detail")
     ui.sharpnessSliderWidget.value = 0.5
     slicer_desktop.process_events()
@@ -59,12 +59,13 @@ def test_a_pair_of_models_turns_the_slider_on_and_the_result_says_how_sharp_it_i
     assert "Select its smooth partner 'smooth'" in ui.sharpnessHintLabel.text
 
 
-def test_a_model_installed_meanwhile_turns_the_slider_on(slicer_desktop, models):
+def test_a_model_installed_meanwhile_brings_the_slider(slicer_desktop, models):
     fidelity = make(models / "smooth", seed=1)
     panel = opened(slicer_desktop)
     make(models / "sharp", seed=2, partner=fidelity)
+    assert not panel.ui.sharpnessSliderWidget.visible
     panel.onModelsChanged()
-    assert panel.ui.sharpnessSliderWidget.enabled
+    assert panel.ui.sharpnessSliderWidget.visible
 
 
 def test_other_tasks_and_methods_have_no_sharpness(slicer_desktop, models):
@@ -90,10 +91,26 @@ def test_experimental_models_say_why_before_they_are_used(slicer_desktop, models
     assert panel.ui.bundleHintLabel.visible and words.startswith(
         "Motion correction (adaptive filters) is experimental. "
     )
-    assert "lowered PSNR" in words and "Select the one you want to try" in panel.ui.applyHintLabel.text
+    assert (
+        "is experimental. Adaptive filters" in words
+        and "lowered PSNR" in words
+        and "Select the one you want to try" in panel.ui.applyHintLabel.text
+    )
     select(panel.ui.bundleComboBox, "Motion correction (adaptive filters) (experimental)")
     slicer_desktop.process_events()
     assert panel.ui.bundleHintLabel.text == words and panel.ui.applyButton.enabled
+
+
+def test_an_experimental_model_that_the_method_does_not_use_says_nothing(slicer_desktop, models):
+    models.mkdir()
+    shutil.copytree(ROOT / "Resources" / "Models" / "dir-simulated", models / "dir-simulated")
+    panel = opened(slicer_desktop, "FLAIR")
+    panel.ui.taskTabWidget.setCurrentIndex(1)
+    slicer_desktop.process_events()
+    assert not panel.ui.bundleHintLabel.visible
+    select(panel.ui.bundleComboBox, "Synthetic DIR (simulated heads) (experimental)")
+    slicer_desktop.process_events()
+    assert "never compared with an acquired DIR" in panel.ui.bundleHintLabel.text
 
 
 def test_a_sound_model_has_no_such_words(slicer_desktop, models):
