@@ -5,10 +5,11 @@
 Masses (lesion-like), resection cavities and signal voids (artifact-like) of `simulation/foreign.py` are put into
 simulated heads; the volume of 1 mm is truth, its noisy block means of 2 mm are the input. A voxel is a failure when
 |result - truth| exceeds the 99th percentile of that error in the same place of the same head, with the same protocol,
-without the structure. Scores, over the brain and the structure in a crop around each one: epistemic (dropout), total
-(calibrated), augmentation, residual against the input, the combination of `uncertainty/combination.py`, and the edge
-map (gradient magnitude of the result), which needs no model. A structure is missed when the combination finds less than
-half of the failures at it, at the threshold that 5 % of usual voxels exceed.
+without the structure. Scores, over the brain and the structure in a crop around each one: epistemic (dropout), network
+(its total without the model of the calibration), total (calibrated), augmentation, residual against the input, the
+combination of `uncertainty/combination.py`, and the edge map (gradient magnitude of the result), which needs no model.
+Separately, how well each tells voxels of a lesion-like structure from the rest. A structure is missed when the
+combination finds less than half of the failures at it, at the threshold that 5 % of usual voxels exceed.
 
 `FOLDER` holds `label_maps`. `--record` writes `Documentation/figures/failure_detection.json` and pictures of the
 structures of which most was missed beside it. Choices were made on the heads of "validate"; "test" is for the record.
@@ -27,7 +28,7 @@ from scipy import ndimage
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(CHECKOUT / "SynthMRI"))
-HEADS = {"validate": (14,), "test": (16, 17)}
+HEADS = {"validate": (13, 14, 15), "test": (16, 17)}
 STRUCTURES = ("tumor", "resection", "void")
 CONTRASTS = ("t1w", "flair", "t2w")
 LIKE = {"tumor": "lesion-like", "resection": "resection-like", "void": "artifact-like"}
@@ -36,7 +37,7 @@ NOISE = 0.015
 #: How far around a structure a failure belongs to it [voxels].
 NEAR = 4
 SAMPLES, AUGMENTATIONS = 20, 4
-SCORES = ("epistemic", "total", "augmentation", "residual", "combination", "edges")
+SCORES = ("epistemic", "network", "total", "augmentation", "residual", "combination", "edges")
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,7 +101,7 @@ def all_places(data: Path, heads: tuple[int, ...], bundle, contrasts: int, keep:
                 if place is None:
                     place = make_place(name, labels, structure, contrast, seed, bundle)
                     keep_place(keep, place)
-                yield place
+                yield Place(name, structure, derived(place.usual, bundle), derived(place.foreign, bundle))
 
 
 def kept_place(keep: Path, name: str, structure: str) -> Place | None:
@@ -152,35 +153,47 @@ def make_place(name: str, labels: np.ndarray, structure: str, contrast: str, see
 
 
 def evaluated(truth: np.ndarray, mask: np.ndarray, brain: np.ndarray, bundle) -> dict[str, np.ndarray]:
-    """Everything that is needed of one crop, on its inner part."""
+    """What the network makes of one crop, on all of it; the rest follows from that in `derived`."""
     from SynthMRILib.progress import no_progress
     from SynthMRILib.simulation.noise import magnitude_noise
-    from SynthMRILib.tasks.base import NetworkInput
     from SynthMRILib.tasks.uncertainty import UncertaintyParameters
     from SynthMRILib.uncertainty.augmentation import augmented_spread
     from SynthMRILib.uncertainty.sampling import dropout_maps
-    from SynthMRILib.volume import Grid, Volume
 
     low = truth.reshape(*(v for n in truth.shape for v in (n // 2, 2))).mean(axis=(1, 3, 5))
     low = magnitude_noise(low, NOISE, rng=np.random.default_rng(5)) * (low > 0)
-    prepared = NetworkInput(low, Volume(low, Grid.from_spacing(low.shape, (2.0, 2.0, 2.0))), 1.0)
-    parameters = UncertaintyParameters(precision="float32")
+    prepared, parameters = as_prepared(low), UncertaintyParameters(precision="float32")
     maps, _ = dropout_maps(bundle, prepared, parameters, samples=SAMPLES, tolerance=0.0, progress=no_progress)
     spread, _ = augmented_spread(bundle, prepared, parameters, passes=AUGMENTATIONS, progress=no_progress)
-    result = maps["mean"]
-    seen = result.reshape(*(v for n in result.shape for v in (n // 2, 2))).mean(axis=(1, 3, 5))
-    residual = np.abs(seen - low)
-    for axis in range(3):
-        residual = residual.repeat(2, axis=axis)
+    augmentation = np.hypot(spread["augmentation-spatial"], spread["augmentation-intensity"])
+    return {"truth": truth, "mask": mask, "brain": brain, "acquired": low, **maps, "augmentation": augmentation}
+
+
+def as_prepared(low: np.ndarray):
+    from SynthMRILib.tasks.base import NetworkInput
+    from SynthMRILib.volume import Grid, Volume
+
+    return NetworkInput(low, Volume(low, Grid.from_spacing(low.shape, (2.0, 2.0, 2.0))), 1.0)
+
+
+def derived(made: dict[str, np.ndarray], bundle) -> dict[str, np.ndarray]:
+    """Everything that is scored, on the inner part of a crop."""
+    from SynthMRILib.tasks.uncertainty import calibrated
+    from SynthMRILib.uncertainty.calibration import Calibration
+    from SynthMRILib.uncertainty.deviation import raw_total, smoothed_residual
+
+    result, maps = made["mean"], {name: made[name] for name in ("mean", "epistemic", "aleatoric")}
+    total = calibrated(maps, Calibration.from_bundle(bundle.section), as_prepared(made["acquired"]))["total"]
     found = {
-        "truth": truth,
+        "truth": made["truth"],
         "result": result,
-        "mask": mask,
-        "brain": brain,
-        "epistemic": maps["epistemic"],
-        "total": np.hypot(maps["epistemic"], maps["aleatoric"]),
-        "augmentation": np.hypot(spread["augmentation-spatial"], spread["augmentation-intensity"]),
-        "residual": residual,
+        "mask": made["mask"],
+        "brain": made["brain"],
+        "epistemic": made["epistemic"],
+        "network": raw_total(maps),
+        "total": total,
+        "augmentation": made["augmentation"],
+        "residual": smoothed_residual(result, made["acquired"]),
         "edges": ndimage.gaussian_gradient_magnitude(result, 1.0),
     }
     inner = (slice(MARGIN, -MARGIN),) * 3
@@ -195,7 +208,7 @@ def score(places: list[Place]) -> dict[str, Any]:
     usual = {name: np.concatenate([p.usual[name][head_of(p.usual)] for p in places]) for name in SIGNALS}
     levels = usual_levels(usual)
     alarm = float(np.percentile(combined(usual, levels), 95))
-    rows, pooled = [], {"failed": [], "around": [], **{name: [] for name in SCORES}}
+    rows, pooled = [], {"failed": [], "around": [], "lesion": [], **{name: [] for name in SCORES}}
     for place in places:
         inside = head_of(place.foreign)
         limit = float(np.percentile(error_of(place.usual)[head_of(place.usual)], 99))
@@ -207,6 +220,8 @@ def score(places: list[Place]) -> dict[str, Any]:
         pooled["failed"].append(failed)
         around = ndimage.binary_dilation(place.foreign["mask"] > 0, iterations=NEAR)[inside]
         pooled["around"].append(around)
+        lesion = (place.foreign["mask"] > 0)[inside]
+        pooled["lesion"].append(lesion if LIKE[place.structure] == "lesion-like" else np.zeros_like(lesion))
         near = around & failed
         found = float((scores["combination"][near] > alarm).mean()) if near.any() else None
         rows.append(
@@ -222,6 +237,9 @@ def score(places: list[Place]) -> dict[str, Any]:
                 "auroc_near_structure": {n: rounded(area_under_roc(near[around], scores[n][around])) for n in SCORES},
             }
         )
+    with_lesion = [lesion.any() for lesion in pooled["lesion"]]
+    in_lesion = np.concatenate([x for x, there in zip(pooled.pop("lesion"), with_lesion) if there])
+    of_lesion = {n: np.concatenate([x for x, there in zip(pooled[n], with_lesion) if there]) for n in SCORES}
     failed, around = (np.concatenate(pooled.pop(name)) for name in ("failed", "around"))
     joined = {name: np.concatenate(values) for name, values in pooled.items()}
     return {
@@ -231,6 +249,7 @@ def score(places: list[Place]) -> dict[str, Any]:
         "auroc_near_structures": {
             name: rounded(area_under_roc(failed[around], values[around])) for name, values in joined.items()
         },
+        "auroc_lesion_like": {name: rounded(area_under_roc(in_lesion, values)) for name, values in of_lesion.items()},
         "places": rows,
     }
 

@@ -4,9 +4,10 @@
 
 A FOLDER is one subject and holds volumes named by their contrast (T1.nii.gz, ...). Low-resolution inputs are 2x2x2
 block means. Reported inside the quality mask, for each contrast: coverage of the calibrated intervals at 50, 68, 90 and
-95 %, rank correlation of total and absolute error, the same of the local gradient magnitude of the result (what an edge
-map without any model would give), and the area of the sparsification error. Each opening is noted in
-`Documentation/evaluations.csv`; the record is `Documentation/figures/uncertainty_<subject>.json`.
+95 %, rank correlation of total and absolute error, the same if the total were exactly right (errors drawn anew from it:
+no map of this spread has more), the same of the local gradient magnitude of the result (what an edge map without any
+model would give), and the area of the sparsification error. Each opening is noted in `Documentation/evaluations.csv`;
+the record is `Documentation/figures/uncertainty_<subject>.json`.
 """
 
 from __future__ import annotations
@@ -88,6 +89,7 @@ def measure(path: Path, bundle, samples: int) -> dict[str, Any]:
     from SynthMRILib.progress import no_progress
     from SynthMRILib.tasks import get_task
     from SynthMRILib.uncertainty import calibration
+    from SynthMRILib.uncertainty.deviation_fitting import rank_correlation_if_exact
     from SynthMRILib.volume_io import read_volume
 
     reference = crop_to_multiple(read_volume(path))
@@ -105,6 +107,7 @@ def measure(path: Path, bundle, samples: int) -> dict[str, Any]:
     return {
         "coverage_percent": {str(q): round(c, 2) for q, c in covered.items()},
         "rank_correlation": round(calibration.rank_correlation(error, total), 3),
+        "rank_correlation_if_exact": round(rank_correlation_if_exact(error, total), 3),
         "rank_correlation_of_edges": round(calibration.rank_correlation(error, edges), 3),
         "ause": round(calibration.sparsification_area(error, total), 3),
         "ause_of_edges": round(calibration.sparsification_area(error, np.asarray(edges)), 3),

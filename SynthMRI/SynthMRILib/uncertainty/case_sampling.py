@@ -40,7 +40,7 @@ class Sample:
         signal: which of these voxels have signal in the result.
         reference: reference intensity of the result.
         lesion: which of these voxels lie in a lesion; None where none were given.
-        measured: what the gate measured, by input role.
+        measured: what the gate measured, by input role; of subjects of training it does not matter and is left out.
         residual: numbers of the residual against the input; None where there are none.
     """
 
@@ -169,6 +169,6 @@ def _sample(
         signal=found["output"][chosen] > SIGNAL_SHARE * reference,
         reference=reference / unit,
         lesion=None if opened.lesions is None else found["lesion"][chosen] > 0,
-        measured=opened.measured,
+        measured={} if case.trained_on else opened.measured,
         residual=residual,
     )

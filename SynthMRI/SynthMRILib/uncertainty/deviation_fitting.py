@@ -107,7 +107,7 @@ def leave_one_out(samples: Sequence[Sampled], *, modelled: bool) -> list[dict[st
 
 
 def figures(sample: Sampled, model: DeviationModel | None, multipliers: dict[int, float]) -> dict[str, Any]:
-    """Coverage by level, rank correlation, AUSE and negative log-likelihood of one case."""
+    """Coverage by level, rank correlation and its ceiling, AUSE and negative log-likelihood of one case."""
     deviation = deviation_of(sample, model)
     covered = coverage(sample.error, deviation, multipliers)
     expected = np.maximum(deviation * multipliers[68] / LAPLACE_68, 1e-6)
@@ -119,9 +119,20 @@ def figures(sample: Sampled, model: DeviationModel | None, multipliers: dict[int
         "trained_on": sample.trained_on,
         "coverage_percent": {str(level): round(share, 2) for level, share in covered.items()},
         "rank_correlation": round(rank_correlation(sample.error, deviation), 3),
+        "rank_correlation_if_exact": round(rank_correlation_if_exact(sample.error, deviation), 3),
         "ause": round(sparsification_area(sample.error, deviation), 3),
         "negative_log_likelihood": round(likelihood, 4),
     }
+
+
+def rank_correlation_if_exact(error: np.ndarray, deviation: np.ndarray) -> float:
+    """The rank correlation that errors would have if the deviation were exactly right: no map of this spread has more.
+
+    Errors of each voxel are drawn anew: its deviation times the |error| / deviation of another voxel.
+    """
+    size = np.maximum(deviation, 1e-6)
+    ratio = np.random.default_rng(0).permutation(np.abs(error) / size)
+    return rank_correlation(ratio * size, size)
 
 
 def summary(rows: list[dict[str, Any]]) -> dict[str, Any]:
@@ -129,7 +140,7 @@ def summary(rows: list[dict[str, Any]]) -> dict[str, Any]:
     found = {}
     for group in sorted({row["group"] for row in rows}):
         mine = [row for row in rows if row["group"] == group]
-        names = ("rank_correlation", "ause", "negative_log_likelihood")
+        names = ("rank_correlation", "rank_correlation_if_exact", "ause", "negative_log_likelihood")
         covered = {q: np.array([row["coverage_percent"][str(q)] for row in mine]) for q in LEVELS}
         found[group] = {
             "cases": len(mine),
