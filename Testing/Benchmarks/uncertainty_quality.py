@@ -4,10 +4,10 @@
 
 A FOLDER is one subject and holds volumes named by their contrast (T1.nii.gz, ...). Low-resolution inputs are 2x2x2
 block means. Reported inside the quality mask, for each contrast: coverage of the calibrated intervals at 50, 68, 90 and
-95 %, rank correlation of total and absolute error, the same if the total were exactly right (errors drawn anew from it:
-no map of this spread has more), the same of the local gradient magnitude of the result (what an edge map without any
-model would give), and the area of the sparsification error. Each opening is noted in `Documentation/evaluations.csv`;
-the record is `Documentation/figures/uncertainty_<subject>.json`.
+95 %, rank correlation of total and absolute error, the same if errors were drawn anew from the total, the same of the
+local gradient magnitude of the result (what an edge map without any model would give), and the area of the
+sparsification error. Each opening is noted in `Documentation/evaluations.csv`; the record is
+`Documentation/figures/uncertainty_<subject>.json`.
 """
 
 from __future__ import annotations

@@ -16,8 +16,9 @@ import numpy as np
 from .calibration import LEVELS, coverage, fit_multipliers, rank_correlation, sparsification_area
 from .deviation import RISING, VOLUME_TERM, VOXEL_TERMS, DeviationModel
 
-#: Voxels of each volume that the weights are fitted on, and the penalty on their distance from the network alone.
-VOXELS_EACH, PENALTY = 10_000, 1e-3
+#: Voxels of each volume that the weights are fitted and compared on (samples are in random order), and the penalty on
+#: the distance of the weights from the network alone.
+VOXELS_EACH, VOXELS_COMPARED, PENALTY = 10_000, 50_000, 1e-3
 FEWEST_SUBJECTS = 3
 #: Errors below this are taken for it [network units]: a logarithm of nothing helps nobody.
 SMALLEST_ERROR = 1e-4
@@ -107,28 +108,29 @@ def leave_one_out(samples: Sequence[Sampled], *, modelled: bool) -> list[dict[st
 
 
 def figures(sample: Sampled, model: DeviationModel | None, multipliers: dict[int, float]) -> dict[str, Any]:
-    """Coverage by level, rank correlation and its ceiling, AUSE and negative log-likelihood of one case."""
-    deviation = deviation_of(sample, model)
-    covered = coverage(sample.error, deviation, multipliers)
+    """Coverage by level, rank correlation, AUSE and negative log-likelihood of one case."""
+    deviation, error = deviation_of(sample, model)[:VOXELS_COMPARED], sample.error[:VOXELS_COMPARED]
+    covered = coverage(error, deviation, multipliers)
     expected = np.maximum(deviation * multipliers[68] / LAPLACE_68, 1e-6)
-    likelihood = float(np.mean(np.log(2 * expected) + np.abs(sample.error) / expected))
+    likelihood = float(np.mean(np.log(2 * expected) + np.abs(error) / expected))
     return {
         "name": sample.name,
         "subject": sample.subject,
         "group": sample.group,
         "trained_on": sample.trained_on,
         "coverage_percent": {str(level): round(share, 2) for level, share in covered.items()},
-        "rank_correlation": round(rank_correlation(sample.error, deviation), 3),
-        "rank_correlation_if_exact": round(rank_correlation_if_exact(sample.error, deviation), 3),
-        "ause": round(sparsification_area(sample.error, deviation), 3),
+        "rank_correlation": round(rank_correlation(error, deviation), 3),
+        "rank_correlation_if_exact": round(rank_correlation_if_exact(error, deviation), 3),
+        "ause": round(sparsification_area(error, deviation), 3),
         "negative_log_likelihood": round(likelihood, 4),
     }
 
 
 def rank_correlation_if_exact(error: np.ndarray, deviation: np.ndarray) -> float:
-    """The rank correlation that errors would have if the deviation were exactly right: no map of this spread has more.
+    """The rank correlation that errors would have if the deviation were exactly right.
 
-    Errors of each voxel are drawn anew: its deviation times the |error| / deviation of another voxel.
+    Errors of each voxel are drawn anew: its deviation times the |error| / deviation of another voxel. Real errors with
+    less are spread more evenly than the map says, as noise of a reference makes them; those with more, less evenly.
     """
     size = np.maximum(deviation, 1e-6)
     ratio = np.random.default_rng(0).permutation(np.abs(error) / size)
