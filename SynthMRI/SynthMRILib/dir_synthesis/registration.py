@@ -2,7 +2,8 @@
 
 SimpleITK's registration framework with Mattes' mutual information (Mattes et al. 2003), two resolutions, a fixed seed
 and one thread, so that the same inputs give the same transform. Success is not taken on trust: the mutual information
-found must exceed that of the pose before, and must fall clearly when the result is shifted on purpose.
+found must exceed that of the pose before, and must fall clearly when the result is shifted on purpose. Between visits
+the head may lie anywhere: with the moving brain known, centers that are far apart are brought together first.
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ from ..volume import Volume
 
 #: Smaller movements than this leave the input as it is: resampling would blur more than it aligns [mm].
 SMALLEST_MM = 0.75
+#: Centers of the brains of two visits that are farther apart than this are brought together first [mm].
+APART_MM = 15.0
 LARGEST_MM, LARGEST_DEGREES = 40.0, 30.0
 SHIFT_MM = 8.0
 #: Mutual information of a shifted result over that of the result; a found optimum is well below.
@@ -55,13 +58,20 @@ class Registration:
 
 
 def register(
-    reference: Volume, moving: Volume, brain: np.ndarray, *, name: str, reference_name: str = "FLAIR"
+    reference: Volume,
+    moving: Volume,
+    brain: np.ndarray,
+    *,
+    name: str,
+    reference_name: str = "FLAIR",
+    moving_brain: np.ndarray | None = None,
 ) -> Registration:
     """Find the rigid transform of `moving` to `reference`.
 
     Args:
         brain: boolean (k, j, i) on the reference's grid.
         name, reference_name: of both volumes, for messages.
+        moving_brain: boolean (k, j, i) on the grid of the moving volume, when it is of another visit.
 
     Raises:
         InputError: the volumes do not overlap, or no alignment was found.
@@ -69,9 +79,12 @@ def register(
     fixed, floating = image_from_volume(reference), image_from_volume(moving)
     mask = sitk.GetImageFromArray(brain.astype(np.uint8))
     mask.CopyInformation(fixed)
-    center = reference.grid.index_to_ras(np.argwhere(brain).mean(axis=0)[::-1]) * (-1, -1, 1)
+    center = _center(reference, brain)
     before = sitk.Euler3DTransform()
     before.SetCenter(center.tolist())
+    apart = _center(moving, moving_brain) - center if moving_brain is not None else np.zeros(3)
+    if np.linalg.norm(apart) > APART_MM:
+        before.SetTranslation(apart.tolist())
     if not _overlap(fixed, floating, before, brain):
         raise InputError(
             f"The {name} volume does not overlap the {reference_name} volume; load volumes of the same head."
@@ -81,6 +94,11 @@ def register(
     except RuntimeError as error:
         raise InputError(f"The {name} volume could not be registered to {reference_name}; align it first.") from error
     return _checked(fixed, floating, brain, before, found, (name, reference_name))
+
+
+def _center(volume: Volume, brain: np.ndarray) -> np.ndarray:
+    """Center of the brain, LPS [mm]."""
+    return volume.grid.index_to_ras(np.argwhere(brain).mean(axis=0)[::-1]) * (-1, -1, 1)
 
 
 def _optimize(fixed: sitk.Image, floating: sitk.Image, mask: sitk.Image, start: sitk.Transform) -> sitk.Transform:
@@ -111,7 +129,8 @@ def _overlap(fixed: sitk.Image, floating: sitk.Image, transform: sitk.Transform,
 
 def _checked(fixed, floating, brain, before, found, names: tuple[str, str]) -> Registration:
     name, reference_name = names
-    movement = _movement(found)
+    moved = _movement(found)
+    movement = _movement(found, before)
     degrees = np.degrees(np.abs(found.GetParameters()[:3]).max())
     if movement > LARGEST_MM or degrees > LARGEST_DEGREES:
         raise InputError(
@@ -125,7 +144,7 @@ def _checked(fixed, floating, brain, before, found, names: tuple[str, str]) -> R
 
     old, new = information(before), information(found)
     if old >= new:
-        found, new, movement = before, old, 0.0
+        found, new, moved = before, old, _movement(before)
     shifted = [information(_shifted(found, axis, sign)) for axis in range(3) for sign in (-1, 1)]
     ratio = float(np.mean(shifted)) / max(new, 1e-9)
     if ratio > LARGEST_SHIFTED_RATIO:
@@ -133,7 +152,7 @@ def _checked(fixed, floating, brain, before, found, names: tuple[str, str]) -> R
             f"The {name} volume fits the {reference_name} volume no better than when shifted by {SHIFT_MM:.0f} mm; "
             "check that both are of the same brain, or align them first."
         )
-    return Registration(found, movement, (old, new), ratio)
+    return Registration(found, moved, (old, new), ratio)
 
 
 def _shifted(transform: sitk.Transform, axis: int, sign: int) -> sitk.Transform:
@@ -144,10 +163,11 @@ def _shifted(transform: sitk.Transform, axis: int, sign: int) -> sitk.Transform:
     return shifted
 
 
-def _movement(transform: sitk.Euler3DTransform) -> float:
-    """Largest movement of the corners of a box of 100 mm about the center [mm]."""
-    corners = np.array(transform.GetCenter()) + 50.0 * (np.indices((2, 2, 2)).reshape(3, -1).T * 2 - 1)
-    return float(max(np.linalg.norm(np.array(transform.TransformPoint(c.tolist())) - c) for c in corners))
+def _movement(transform: sitk.Euler3DTransform, start: sitk.Euler3DTransform | None = None) -> float:
+    """Largest movement of the corners of a box of 100 mm about the center [mm], beyond that of the start."""
+    corners = (np.array(transform.GetCenter()) + 50.0 * (np.indices((2, 2, 2)).reshape(3, -1).T * 2 - 1)).tolist()
+    ends = [start.TransformPoint(c) if start else c for c in corners]
+    return float(max(np.linalg.norm(np.subtract(transform.TransformPoint(c), e)) for c, e in zip(corners, ends)))
 
 
 def mutual_information(first: np.ndarray, second: np.ndarray) -> float:

@@ -51,12 +51,20 @@ class HalfwaySpace:
         return self.bring(everywhere, visit, linear=True).voxels > 0.99
 
 
-def halfway_space(first: Volume, second: Volume, brain: np.ndarray, *, registered: bool = False) -> HalfwaySpace:
+def halfway_space(
+    first: Volume,
+    second: Volume,
+    brain: np.ndarray,
+    second_brain: np.ndarray | None = None,
+    *,
+    registered: bool = False,
+) -> HalfwaySpace:
     """Register two visits and split the way between them.
 
     Args:
         first, second: the same contrast of both visits.
         brain: of the first visit, boolean (k, j, i).
+        second_brain: of the second, on its grid: visits that lie far apart are brought together by it first.
         registered: the visits are aligned already.
 
     Raises:
@@ -65,7 +73,8 @@ def halfway_space(first: Volume, second: Volume, brain: np.ndarray, *, registere
     whole, facts = np.eye(4), {"method": "none, taken as aligned"}
     identical = first.grid.matches(second.grid) and np.array_equal(first.voxels, second.voxels)
     if not registered and not identical:
-        found = register(first, second, brain, name="second visit's", reference_name="first visit's")
+        names = {"name": "second visit's", "reference_name": "first visit's"}
+        found = register(first, second, brain, moving_brain=second_brain, **names)
         whole, facts = FLIP @ matrix_of(found.transform) @ FLIP, found.as_dict()
     half = square_root(whole)
     inverse = np.linalg.inv(half)

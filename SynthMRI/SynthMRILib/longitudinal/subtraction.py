@@ -96,7 +96,8 @@ def subtract(
     rule = rule or ChangeRule()
     brains = [visit_brain(visit) for visit in (first, second)]
     progress(0.1, "Registering the visits")
-    space = halfway_space(first["flair"], second["flair"], brains[0].voxels > 0.5, registered=registered)
+    masks = [brain.voxels > 0.5 for brain in brains]
+    space = halfway_space(first["flair"], second["flair"], *masks, registered=registered)
     pairs = {"flair": (first["flair"], second["flair"])}
     dirs = synthetic_dirs((first, second), brains, bundle, method, part_of(progress, 0.3, 0.8))
     if dirs:
