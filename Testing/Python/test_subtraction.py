@@ -86,6 +86,28 @@ def test_an_inserted_change_is_found_with_its_kind_place_and_size(before, after,
     assert (rows[0]["mean_z"] > 0) == (after > before)
 
 
+def test_an_edge_that_thick_slices_put_elsewhere_is_no_change_but_a_lesion_is():
+    sheet = np.zeros(SHAPE, dtype=np.float32)
+    sheet[22:26] = 40
+    first = a_brain(seed=1) + np.where(BRAIN, sheet, 0)
+    second = with_lesion(a_brain(seed=2) + np.where(BRAIN, np.roll(sheet, 2, axis=0), 0), 4, place=(12.0, 30.0, 18.0))
+    plain = find_changes(first, second, BRAIN, GRID)
+    tolerant = find_changes(first, second, BRAIN, GRID, reach_mm=3.0)
+    assert len(plain.candidates) > 1
+    assert [c.kind for c in tolerant.candidates] == [NEW]
+    assert np.linalg.norm(np.array(tolerant.candidates[0].position) - GRID.index_to_ras([18.0, 30.0, 12.0])) < 2
+
+
+def test_visits_that_lie_far_apart_are_brought_together():
+    first, second = (Volume(with_lesion(a_brain(seed=n), 4), GRID) for n in (1, 2))
+    matrix = GRID.ijk_to_ras.copy()
+    matrix[:3, 3] += [6.0, -24.0, -62.0]
+    far = Volume(second.voxels, Grid(SHAPE, matrix))
+    space = subtract({"flair": first}, {"flair": far}).space
+    moved = space.to_visits[1] @ np.linalg.inv(space.to_visits[0]) @ np.array([0.0, 0.0, 10.0, 1.0])
+    assert moved[:3] == pytest.approx([6.0, -24.0, -52.0], abs=1.0)
+
+
 def test_other_units_and_a_smooth_bias_are_matched_away():
     field = 1 + 0.3 * (np.indices(SHAPE)[1] / SHAPE[1] - 0.5)
     first, second = a_brain(seed=1), (7 * field * a_brain(seed=2)).astype(np.float32)

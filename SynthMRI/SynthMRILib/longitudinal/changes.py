@@ -2,7 +2,8 @@
 
 A difference is only worth as much as it is larger than what noise and imperfect registration give; near edges that is
 more. So the deviation of the difference is estimated as a function of the local gradient, from the brain itself, and
-z is the difference over it. Candidates are parts of the z-map above a threshold with hysteresis.
+z is the difference over it. Candidates are parts of the z-map above a threshold with hysteresis. Where slices are
+thick, the other visit may show the same intensity up to half a slice away; only what lies beyond its range counts.
 """
 
 from __future__ import annotations
@@ -35,7 +36,8 @@ class ChangeRule:
         field_mm: Gaussian width of the smooth ratio by which intensities are matched.
         local_mm: Gaussian width within which a higher variation of z raises the bar.
         bright: a lesion is brighter than the brain's median by this many robust deviations.
-        least_step: smallest change of intensity, in units of the brain's median.
+        least_step: smallest change of intensity beyond the range that the other visit has within reach (half of the
+            thickest slice), mean over the candidate, in units of the brain's median.
     """
 
     smoothing_mm: float = 0.8
@@ -96,13 +98,20 @@ class Changes:
 
 
 def find_changes(
-    first: np.ndarray, second: np.ndarray, brain: np.ndarray, grid: Grid, rule: ChangeRule | None = None
+    first: np.ndarray,
+    second: np.ndarray,
+    brain: np.ndarray,
+    grid: Grid,
+    rule: ChangeRule | None = None,
+    *,
+    reach_mm: float = 0.0,
 ) -> Changes:
     """Compare two visits in one space.
 
     Args:
         first, second: intensities (k, j, i) of one contrast.
         brain: where both have data, boolean (k, j, i).
+        reach_mm: how far slices of the visits may put the same tissue apart; half of the thickest slice.
     """
     rule = rule or ChangeRule()
     before, after = matched(first, second, brain, grid, field_mm=rule.field_mm)
@@ -110,7 +119,8 @@ def find_changes(
     smooth = inside_blur(difference, brain, grid, sigma_mm=rule.smoothing_mm)
     z = np.where(brain, smooth / expected_deviation(before, after, smooth, brain, grid), 0).astype(np.float32)
     z /= local_excess(z, brain, grid, sigma_mm=rule.local_mm)
-    labels, candidates = find_candidates(before, after, z, brain, grid, rule)
+    beyond = beyond_range(before, after, brain, grid, rule.smoothing_mm, reach_mm)
+    labels, candidates = find_candidates(before, after, z, beyond, brain, grid, rule)
     return Changes(before, after, difference, z, labels, candidates)
 
 
@@ -166,10 +176,32 @@ def local_excess(z: np.ndarray, brain: np.ndarray, grid: Grid, *, sigma_mm: floa
     return np.sqrt(np.maximum(energy / max(float(np.median(energy[brain])), 1e-9), 1)).astype(np.float32)
 
 
+def beyond_range(
+    before: np.ndarray, after: np.ndarray, brain: np.ndarray, grid: Grid, sigma_mm: float, reach_mm: float
+) -> np.ndarray:
+    """By how much the brighter visit exceeds all that the other one shows within reach, never negative (k, j, i).
+
+    Without a reach of a voxel it is the plain difference.
+    """
+    index = [np.arange(-int(reach_mm // s), int(reach_mm // s) + 1) * s for s in grid.spacing[::-1]]
+    ball = sum(axis**2 for axis in np.meshgrid(*index, indexing="ij", sparse=True)) <= reach_mm**2
+    if ball.size == 1:
+        return np.abs(after - before)
+    smooth = [inside_blur(visit, brain, grid, sigma_mm=sigma_mm) for visit in (before, after)]
+    highest = [ndimage.maximum_filter(visit, footprint=ball) for visit in smooth]
+    return np.maximum(0, np.maximum(smooth[1] - highest[0], smooth[0] - highest[1]))
+
+
 def find_candidates(
-    before: np.ndarray, after: np.ndarray, z: np.ndarray, brain: np.ndarray, grid: Grid, rule: ChangeRule
+    before: np.ndarray,
+    after: np.ndarray,
+    z: np.ndarray,
+    step: np.ndarray,
+    brain: np.ndarray,
+    grid: Grid,
+    rule: ChangeRule,
 ) -> tuple[np.ndarray, list[Candidate]]:
-    """Numbered label map and candidates, largest first."""
+    """Numbered label map and candidates, largest first; `step` is that of `beyond_range`."""
     depth = ndimage.distance_transform_edt(np.pad(brain, 1), sampling=grid.spacing[::-1])[1:-1, 1:-1, 1:-1]
     inside = depth > rule.rim_mm
     limit = 1 + rule.bright * robust_deviation(np.minimum(before, after)[brain])
@@ -178,7 +210,7 @@ def find_candidates(
         grown, _ = ndimage.label(inside & (sign * z > rule.grow_z), structure=CONNECTED)
         for number, box in enumerate(ndimage.find_objects(grown), start=1):
             part = _steep(grown[box] == number, sign * z[box])
-            if _counts(part, box, sign * z, brighter, np.abs(after - before), limit, grid, rule):
+            if _counts(part, box, sign * z, brighter, step, limit, grid, rule):
                 found.append((sign, box, part))
     found.sort(key=lambda item: -np.count_nonzero(item[2]))
     labels = np.zeros(brain.shape, dtype=np.int16)

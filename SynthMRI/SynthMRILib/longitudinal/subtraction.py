@@ -24,6 +24,8 @@ from .changes import Candidate, ChangeRule, Changes, find_changes
 from .halfway import HalfwaySpace, halfway_space
 
 Visit = Mapping[str, Volume]
+#: Thinner slices than this need no tolerance for where they lie [mm].
+ISOTROPIC_MM = 1.5
 
 
 @dataclass(frozen=True, eq=False)
@@ -103,22 +105,29 @@ def subtract(
     if dirs:
         pairs["dir"] = tuple(volume for volume, _ in dirs)
     brain = common_brain(space, brains, (first, second))
+    reach_mm = half_slice(first["flair"], second["flair"])
     changes = {}
     for source, pair in pairs.items():
         progress(0.85, f"Comparing {source.upper()}")
         moved = [np.maximum(space.bring(volume, n).voxels, 0) for n, volume in enumerate(pair)]
-        changes[source] = find_changes(*moved, brain, space.grid, rule)
+        changes[source] = find_changes(*moved, brain, space.grid, rule, reach_mm=reach_mm)
     facts = {
         "intended_use": INTENDED_USE,
         "registration": space.facts,
         "brain": ["rough" if "mask" not in v and not is_stripped(v["flair"]) else "given" for v in (first, second)],
         "rough_brain_rule": RULE,
-        "rule": rule.as_dict(),
+        "rule": {**rule.as_dict(), "reach_mm": round(reach_mm, 2)},
         "dir": [provenance for _, provenance in dirs],
         "spacing_mm": [round(s, 4) for s in space.grid.spacing],
     }
     progress(1.0, "Done")
     return Subtraction(space, changes, brain, facts)
+
+
+def half_slice(*volumes: Volume) -> float:
+    """Half of the thickest slice of some volumes [mm]; zero for voxels of about 1 mm."""
+    thickest = max(max(volume.grid.spacing) for volume in volumes)
+    return thickest / 2 if thickest > ISOTROPIC_MM else 0.0
 
 
 def visit_brain(visit: Visit) -> Volume:
