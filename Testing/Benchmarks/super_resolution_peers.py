@@ -30,11 +30,12 @@ def main() -> int:
     arguments = build_parser().parse_args()
     import torch
     from SynthMRILib import INTENDED_USE
-    from SynthMRILib.bundles import best_bundle, load_bundle
+    from SynthMRILib.bundles import best_bundle, find_bundles, load_bundle
     from SynthMRILib.evaluation.records import current_commit, write_record
 
     torch.set_num_threads(1)
     bundles = [load_bundle(name) for name in arguments.bundle] or [best_bundle("super-resolution")]
+    installed = {b.name for b in find_bundles()}
     names = " ".join(path.name for path in arguments.volumes)
     record: dict[str, Any] = {
         "task": "super-resolution",
@@ -45,7 +46,8 @@ def main() -> int:
         + "".join(f" --bundle {b.name}" for b in bundles if arguments.bundle),
         "subject": arguments.subject,
         "split": arguments.split,
-        "bundles": {b.name: b.weights_sha256 for b in bundles},
+        "bundles": {b.name: b.weights_sha256 for b in bundles if b.name in installed},
+        "peers": {b.name: b.weights_sha256 for b in bundles if b.name not in installed},
         "networks": {b.name: b.section["network"] for b in bundles},
         "seconds": "CPU seconds, one thread",
         "volumes": {},
