@@ -169,7 +169,7 @@ class SynthMRIWidget(ParameterNodeWidget):
             self.methodSelector.show(node.task.value, method)
             self.bundleSelector.show_task(node.task.value)
             self.bundleSelector.show(getattr(node, FORMS[node.task].bundle), used=request["bundle"] is not None)
-            self.sharpnessRow.show(node.bundle, request["parameters"].get("sharpness"))
+            self.sharpnessRow.show(request["bundle"], request["parameters"].get("sharpness"))
             self.methodSelector.enableNetworkChoices(request["bundle"] is not None or method == "auto")
         inputs = [volume for volume in request["inputNode"].values() if volume] if request else []
         self.inputWatch.watch(inputs)

@@ -26,7 +26,6 @@ from screenshot_pictures import (  # noqa: E402
     captioned,
     panel_picture,
     side_by_side,
-    small,
     stacked,
     view_picture,
 )
@@ -48,7 +47,7 @@ def main() -> None:
     for name in sys.argv[1:] or list(PICTURES):
         desktop.reset()
         picture = PICTURES[name](desktop)
-        if not small(picture).save(str(SCREENSHOTS / f"{name}.png")):
+        if not picture.save(str(SCREENSHOTS / f"{name}.png")):
             raise OSError(f"Could not write into {SCREENSHOTS}.")
     desktop.reset()
 
@@ -116,12 +115,14 @@ def states(desktop: Any) -> Any:
 
 def swipe(desktop: Any) -> Any:
     """Before and after in one view, on both sides of a line."""
-    panel = compared(desktop)
+    slab(scan_node("T1w"))
+    panel = open_module(desktop, "SynthMRI")
+    select(panel.ui.methodComboBox, screenshot_states.BSPLINE)
     select(panel.ui.compareModeComboBox, "Swipe")
-    desktop.process_events(50)
+    run(desktop, panel)
     screenshot_states.fold(panel, "compareCollapsibleButton")
-    view = view_picture("SynthMRISingle", size=(560, 640))
-    return side_by_side([panel_picture(desktop, panel, height=640), view])
+    view = view_picture("SynthMRISingle", size=(460, 600))
+    return side_by_side([panel_picture(desktop, panel, height=600), view])
 
 
 def without_input(desktop: Any) -> Any:

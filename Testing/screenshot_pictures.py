@@ -17,7 +17,7 @@ CAPTION_HEIGHT = 28
 def panel_picture(desktop: Any, panel: Any, *, height: int) -> QImage:
     """The panel of a module, so high that nothing is cut off."""
     panel.parent.setFixedSize(PANEL_WIDTH, height)
-    desktop.process_events(30)
+    desktop.process_events(300)  # text that wraps takes several rounds to find its height
     return QImage(str(desktop.grab(panel.parent, desktop.home.temporary / "panel.png")))
 
 
@@ -52,11 +52,6 @@ def captioned(picture: QImage, caption: str) -> QImage:
     painter.drawImage(0, CAPTION_HEIGHT, picture)
     painter.end()
     return whole
-
-
-def small(picture: QImage) -> QImage:
-    """With at most 256 colors, which panels and slices hardly need, so that the file stays small."""
-    return picture.convertToFormat(QImage.Format.Format_Indexed8, Qt.ImageConversionFlag.AvoidDither)
 
 
 def side_by_side(pictures: list[QImage]) -> QImage:

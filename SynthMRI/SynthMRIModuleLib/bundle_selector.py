@@ -29,6 +29,7 @@ class BundleSelector:
         self._titles: dict[str, str] = {}
         self._filling = False
         self._used = True
+        self._tool_tip = ui.bundleComboBox.toolTip
         ui.cardBrowser.visible = False
         ui.bundleComboBox.connect("currentIndexChanged(int)", self._on_index_changed)
         ui.cardButton.connect("toggled(bool)", self._on_card_toggled)
@@ -62,7 +63,10 @@ class BundleSelector:
 
     def _fill(self, name: str) -> None:
         bundles = bundles_of(self._task)
-        self._titles = {AUTOMATIC: _automatic_title(bundles)}
+        self._titles = {AUTOMATIC: _("Automatic") if bundles else _("None is installed")}
+        sound = next((bundle.title for bundle in bundles if not bundle.experimental), "")
+        words = _("{words} Now that is '{title}'.").format(words=self._tool_tip, title=sound)
+        self._ui.bundleComboBox.toolTip = words if sound else self._tool_tip
         self._titles.update({bundle.name: _title(bundle) for bundle in bundles})
         self._titles.setdefault(name, _("{name} (not installed)").format(name=name))
         self._filling = True
@@ -118,14 +122,6 @@ def experimental_reasons(task: str, name: str) -> list[str]:
 def _description(bundle: Bundle) -> str:
     words = str(bundle.metadata.get("description", "")).removeprefix("Experimental: ")
     return words[:1].upper() + words[1:]
-
-
-def _automatic_title(bundles: list[Bundle]) -> str:
-    """Names the model that is taken, if one is."""
-    if not bundles:
-        return _("None is installed")
-    sound = next((bundle.title for bundle in bundles if not bundle.experimental), None)
-    return _("Automatic") if sound is None else _("Automatic: {title}").format(title=sound)
 
 
 def _title(bundle: Bundle) -> str:

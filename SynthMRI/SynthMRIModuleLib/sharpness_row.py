@@ -31,12 +31,12 @@ class SharpnessRow:
         """Look for models again at the next `show`."""
         self._name = None
 
-    def show(self, bundle: str, sharpness: float | None) -> None:
-        """Follow the chosen model ("" for the recommended one) and sharpness; None where the request has none.
+    def show(self, bundle: str | None, sharpness: float | None) -> None:
+        """Follow the chosen model ("" for the recommended one) and sharpness; None where the request has none of it.
 
         A sharpness above 0, which a scene may bring, is always shown, so that it can be taken back.
         """
-        if sharpness is None:
+        if bundle is None or sharpness is None:
             return
         if bundle != self._name:
             self._name, self._reason = bundle, reason_no_sharpness(bundle)

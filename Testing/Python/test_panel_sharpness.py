@@ -69,8 +69,9 @@ def test_a_model_installed_meanwhile_brings_the_slider(slicer_desktop, models):
 
 
 def test_other_tasks_and_methods_have_no_sharpness(slicer_desktop, models):
-    make(models / "smooth", seed=1)
+    make(models / "sharp", seed=2, partner=make(models / "smooth", seed=1))
     panel = opened(slicer_desktop)
+    assert panel.ui.sharpnessSliderWidget.visible
     select(panel.ui.methodComboBox, "B-spline interpolation")
     slicer_desktop.process_events()
     widgets = (panel.ui.sharpnessSliderWidget, panel.ui.faithfulLabel, panel.ui.sharpnessHintLabel)

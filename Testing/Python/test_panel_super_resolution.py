@@ -240,7 +240,8 @@ def test_models_are_offered_with_their_cards(desktop, tmp_path):
     head_node()
     panel = desktop.open_module("SynthMRI")
     combo_box = panel.ui.bundleComboBox
-    assert [combo_box.itemText(n) for n in range(combo_box.count)] == ["Automatic: A Model", "A Model"]
+    assert [combo_box.itemText(n) for n in range(combo_box.count)] == ["Automatic", "A Model"]
+    assert "Now that is 'A Model'." in combo_box.toolTip
     assert panel.ui.applyButton.enabled and not panel.ui.cardBrowser.visible
     panel.ui.cardButton.click()
     assert panel.ui.cardBrowser.visible and "For tests." in panel.ui.cardBrowser.plainText
