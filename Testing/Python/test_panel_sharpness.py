@@ -104,7 +104,7 @@ def test_experimental_models_say_why_before_they_are_used(slicer_desktop, models
 
 def test_an_experimental_model_that_the_method_does_not_use_says_nothing(slicer_desktop, models):
     models.mkdir()
-    shutil.copytree(ROOT / "Resources" / "Models" / "dir-simulated", models / "dir-simulated")
+    shutil.copytree(ROOT / "Resources" / "Models" / "synthetic-dir", models / "synthetic-dir")
     panel = opened(slicer_desktop, "FLAIR")
     panel.ui.taskTabWidget.setCurrentIndex(1)
     slicer_desktop.process_events()
