@@ -109,7 +109,7 @@ def test_an_experimental_model_that_the_method_does_not_use_says_nothing(slicer_
     panel.ui.taskTabWidget.setCurrentIndex(1)
     slicer_desktop.process_events()
     assert not panel.ui.bundleHintLabel.visible
-    select(panel.ui.bundleComboBox, "Synthetic DIR (simulated heads) (experimental)")
+    select(panel.ui.bundleComboBox, "Synthetic DIR (simulated heads and dictionary fits) (experimental)")
     slicer_desktop.process_events()
     assert "never compared with an acquired DIR" in panel.ui.bundleHintLabel.text
 
