@@ -66,6 +66,14 @@ def test_what_differs_from_the_calibration_is_named_with_its_numbers(reference, 
     assert all(word in " ".join(gate.reasons) for word in words), gate.reasons
 
 
+def test_less_motion_and_fewer_cut_sides_than_in_calibration_are_no_reason_for_distrust(reference: dict) -> None:
+    ranges = reference["input"]["ranges"] | {"cut_sides": [6.0, 6.0], "motion_severity_mm": [0.5, 1.0]}
+    known = {"input": {**reference["input"], "ranges": ranges}}
+    assert judge({"input": a_head(5, seed=9)}, known, more={"input": {"motion_severity_mm": 0.1}}).verdict == "inside"
+    worse = judge({"input": a_head(5, seed=9)}, known, more={"input": {"motion_severity_mm": 3.0}})
+    assert worse.verdict == "outside" and "motion severity" in worse.reasons[0]
+
+
 def test_without_reference_ranges_nothing_is_claimed() -> None:
     gate = judge({"input": a_head()}, None)
     assert gate.verdict == "unknown" and "no reference ranges" in gate.reasons[0]

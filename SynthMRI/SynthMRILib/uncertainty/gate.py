@@ -32,9 +32,11 @@ SIGNALS = {
     "motion_severity_mm": ("motion severity", "mm"),
     "histogram_distance": ("distance of the intensity histogram from the nearest calibration volume", ""),
 }
+#: Less of these is never a reason for distrust.
+BETTER_LOW = ("cut_sides", "motion_severity_mm", "histogram_distance")
 GATE_RULE = (
     f"every measure within the range of the calibration volumes, widened by {WIDENED:.0%} of its width and "
-    f"{WIDENED_ENDS:.0%} of its ends"
+    f"{WIDENED_ENDS:.0%} of its ends; less motion and fewer cut sides than theirs are inside, too"
 )
 
 
@@ -100,7 +102,7 @@ def outside(measured: dict[str, Any], reference: dict[str, Any]) -> list[str]:
         if value is None or name not in SIGNALS:
             continue
         low, high = widened(lowest, highest)
-        if low <= value <= high:
+        if value <= high and (value >= low or name in BETTER_LOW):
             continue
         title, unit = SIGNALS[name]
         side = "below" if value < low else "above"
