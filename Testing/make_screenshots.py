@@ -47,7 +47,7 @@ def main() -> None:
     for name in sys.argv[1:] or list(PICTURES):
         desktop.reset()
         picture = PICTURES[name](desktop)
-        if not picture.save(str(SCREENSHOTS / f"{name}.png")):
+        if not picture.save(str(SCREENSHOTS / f"{name}.png"), "PNG", 0):  # as small as it gets
             raise OSError(f"Could not write into {SCREENSHOTS}.")
     desktop.reset()
 
