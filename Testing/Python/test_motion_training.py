@@ -13,6 +13,7 @@ from SynthMRILib.bundles import load_bundle
 from SynthMRILib.simulation import motion
 from SynthMRILib.simulation.records import sample_generator
 from SynthMRILib.training.cache import Cache, Entry, prepared, write_cache
+from SynthMRILib.training.motion_diffusion import MotionDiffusionConfig, MotionDiffusionTraining
 from SynthMRILib.training.motion_pairs import SLAB, MotionPairRecord, apply, draw, pack_motion, turns, upper_part
 from SynthMRILib.training.motion_patches import MotionPatchConfig, MotionPatchSampler
 from SynthMRILib.training.run import train
@@ -129,3 +130,45 @@ def test_a_short_training_gives_a_bundle_of_the_task(a_pair_cache, tmp_path, tas
         mean, log_variance = bundle.build_network()(torch.rand(1, channels, 16, 16, 16))
     assert torch.isfinite(mean).all()
     assert torch.isfinite(log_variance).all()
+
+
+def test_a_short_training_of_the_diffusion_model_gives_a_bundle_that_says_how_it_samples(a_pair_cache, tmp_path):
+    small = {"encoder_features": [4, 8], "features": [8, 16], "attention": [0, 0], "groups": 4}
+    config = {
+        "loop": {"steps": 2, "validate_every": 2, "checkpoint_every": 2, "log_every": 1},
+        "patches": {"size": 16},
+        "training": {
+            "cache": str(a_pair_cache),
+            "validation_cache": str(a_pair_cache),
+            "network": small,
+            "blocks": 1,
+            "slices": 2,
+            "highest": 0.5,
+            "validation_slices": 2,
+        },
+    }
+    train("motion-diffusion", config, tmp_path / "run", launch={"accelerator": "cpu"}, report=lambda _: None)
+    bundle = load_bundle(tmp_path / "run" / "bundle")
+    assert bundle.experimental
+    assert bundle.section["neighbors"] == 1
+    assert bundle.section["highest"] == 0.5
+    assert bundle.section["validation"]["noise_error"] > 0
+    assert bundle.build_network().condition_encoder[0].first.in_channels == 3
+
+
+def test_diffusion_samples_are_slices_with_their_neighbors_and_depend_on_the_step_alone(a_pair_cache):
+    config = {"cache": a_pair_cache, "validation_cache": a_pair_cache, "slices": 3, "blocks": 2, "highest": 0.2}
+    config |= {
+        "patches": MotionPatchConfig(size=16),
+        "validation_slices": 1,
+        "network": {"features": [8, 8], "attention": [0, 0]},
+    }
+    training = MotionDiffusionTraining(MotionDiffusionConfig(**config))
+    condition, still, steps, noise = training.batch(5, 0, 1)
+    assert condition.shape == (6, 3, 16, 16)
+    assert still.shape == noise.shape == (6, 1, 16, 16)
+    assert 1 <= int(steps.min()) <= int(steps.max()) <= 200
+    assert all(torch.equal(a, b) for a, b in zip(training.batch(5, 0, 1), (condition, still, steps, noise)))
+    other = training.batch(5, 1, 2)
+    assert not torch.equal(other[0], condition[:3])
+    assert other[0].shape == (3, 3, 16, 16)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 from SynthMRILib.inference.runner import make_plan, run_tiles, with_conditions
-from SynthMRILib.networks.unet import ResidualUNet
+from SynthMRILib.networks.unet import ResidualUNet, folded, unfolded
 from SynthMRILib.progress import no_progress
 
 
@@ -17,16 +17,17 @@ def a_network(**arguments) -> ResidualUNet:
     return network.eval()
 
 
+@pytest.mark.parametrize("fold", [1, 2])
 @pytest.mark.parametrize("shape", [(8, 8, 8), (5, 6, 7), (1, 9, 12)])
-def test_output_has_the_shape_of_the_input(shape: tuple[int, int, int]) -> None:
-    mean, log_variance = a_network(channels=2)(torch.rand(2, 2, *shape))
+def test_output_has_the_shape_of_the_input(shape: tuple[int, int, int], fold: int) -> None:
+    mean, log_variance = a_network(channels=2, fold=fold)(torch.rand(2, 2, *shape))
     assert mean.shape == log_variance.shape == (2, 1, *shape)
 
 
 @pytest.mark.parametrize("features", [(4, 6), (4, 6, 8)])
-@pytest.mark.parametrize("convolutions", [1, 2])
-def test_receptive_field_lies_within_the_stated_radius(features: tuple[int, ...], convolutions: int) -> None:
-    network = a_network(features=features, convolutions=convolutions)
+@pytest.mark.parametrize(("convolutions", "fold"), [(1, 1), (2, 1), (1, 2)])
+def test_receptive_field_lies_within_the_stated_radius(features: tuple[int, ...], convolutions: int, fold: int) -> None:
+    network = a_network(features=features, convolutions=convolutions, fold=fold)
     radius = network.receptive_field_radius
     size, reached = 2 * radius + 9, 0
     for middle in range(radius + 2, radius + 2 + network.stride):
@@ -38,9 +39,9 @@ def test_receptive_field_lies_within_the_stated_radius(features: tuple[int, ...]
 
 
 @pytest.mark.parametrize("shape", [(40, 21, 18), (61, 8, 9)])
-@pytest.mark.parametrize("tile", [7, 16])
-def test_tiled_result_equals_the_whole_volume(shape: tuple[int, int, int], tile: int) -> None:
-    network = a_network(channels=3)
+@pytest.mark.parametrize(("tile", "fold"), [(7, 1), (16, 1), (16, 2)])
+def test_tiled_result_equals_the_whole_volume(shape: tuple[int, int, int], tile: int, fold: int) -> None:
+    network = a_network(channels=3, fold=fold)
     voxels = np.random.default_rng(0).random((2, *shape), dtype=np.float32)
 
     def run(edge: int) -> np.ndarray:
@@ -79,3 +80,15 @@ def test_conditions_become_constant_channels() -> None:
     assert block.shape == (1, 4, 3, 4, 5)
     assert block[0, 2].unique().tolist() == [0.25]
     assert block[0, 3].unique().tolist() == [7.0]
+
+
+def test_folding_voxels_into_channels_and_back_changes_nothing() -> None:
+    x = torch.rand(2, 3, 4, 6, 8)
+    packed = folded(x, 2)
+    assert packed.shape == (2, 24, 2, 3, 4)
+    assert torch.equal(unfolded(packed, 2), x)
+
+
+def test_a_folded_network_returns_its_input_before_it_has_learned() -> None:
+    x = torch.rand(1, 2, 8, 8, 8)
+    assert torch.equal(ResidualUNet(channels=2, features=(8, 8), fold=2).eval()(x)[0], x[:, :1])

@@ -5,10 +5,14 @@ from __future__ import annotations
 from contextlib import AbstractContextManager, nullcontext
 
 import torch
+from torch import nn
 
 from ..errors import InputError, ResourceError
 
 PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+
+#: Layout of weights by the number of their axes.
+LAYOUTS = {4: torch.channels_last, 5: torch.channels_last_3d}
 
 
 def resolve_device(name: str) -> torch.device:
@@ -66,3 +70,11 @@ def autocast(device: torch.device, dtype: torch.dtype) -> AbstractContextManager
 
 def precision_name(dtype: torch.dtype) -> str:
     return str(dtype).removeprefix("torch.")
+
+
+def channels_innermost(network: nn.Module) -> nn.Module:
+    """The network with the weights of its convolutions laid out as the fast kernels want them, in 2D and in 3D."""
+    for parameter in network.parameters():
+        if parameter.ndim in LAYOUTS:
+            parameter.data = parameter.data.contiguous(memory_format=LAYOUTS[parameter.ndim])
+    return network

@@ -58,7 +58,7 @@ def ready_network(bundle: Bundle, device: torch.device) -> nn.Module:
     if key not in _ready:
         _ready.clear()
         network = bundle.build_network().requires_grad_(False)
-        _ready[key] = network.to(device=device, memory_format=torch.channels_last_3d)
+        _ready[key] = precision.channels_innermost(network.to(device=device))
     return _ready[key]
 
 

@@ -83,8 +83,15 @@ class ConditionalDiffusion(nn.Module):
         """What `forward` needs of the condition; it stays the same over all steps of a sample."""
         return self.condition_encoder(condition)
 
-    def forward(self, noisy: Tensor, t: Tensor, encoded: Tensor) -> Tensor:
-        """The noise in `noisy` (n, 1, j, i) at steps `t` (n,), with the condition from `encode_condition`."""
+    def forward(
+        self, noisy: Tensor, t: Tensor, encoded: Tensor | None = None, *, condition: Tensor | None = None
+    ) -> Tensor:
+        """The noise in `noisy` (n, 1, j, i) at steps `t` (n,).
+
+        Args:
+            encoded: from `encode_condition`; in training, where it changes with every step, `condition` is given.
+        """
+        encoded = self.encode_condition(condition) if encoded is None else encoded
         summed = self.noisy_encoder(noisy) + encoded
         shape = noisy.shape[2:]
         missing = [-size % self.stride for size in shape]

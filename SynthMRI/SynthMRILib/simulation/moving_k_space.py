@@ -21,6 +21,8 @@ OVERSAMPLING = 2.0
 """Grid of k-space over the extent of the head: at 2, the interpolation errs by about 0.1 % of the range."""
 STILL_MM = 1e-3
 """Poses that move no corner of the volume by more than this are not moved at all."""
+STILL_DEGREES = 1e-6
+"""A head that never turns by more than this is only shifted."""
 
 
 def moving_k_space(
@@ -40,14 +42,27 @@ def moving_k_space(
     # Work with the readout last, so that a point of the plane of encoding is a contiguous line.
     layout = (phase, partition, readout)
     result = np.ascontiguousarray(still.transpose(layout))
+    frequencies = [fft.fftfreq(n) for n in image.shape]
+    if np.abs(poses[:, 3:]).max() < STILL_DEGREES:
+        _shift_lines(result, order, frequencies, index_motion(grid, poses, pivot, np.zeros(3))[1])
+        return result.transpose(np.argsort(layout))
     sampler = KSpaceSampler(image)
     turns, shifts = index_motion(grid, poses, pivot, sampler.center)
-    frequencies = [fft.fftfreq(n) for n in image.shape]
     for line in range(result.shape[0]):
         points = np.flatnonzero(moved_shots[order.shots[line]])
         if points.size:
             result[line, points] = _line(line, points, order, frequencies, turns, shifts, sampler)
     return result.transpose(np.argsort(layout))
+
+
+def _shift_lines(spectrum: np.ndarray, order: ViewOrder, frequencies: list[np.ndarray], shifts: np.ndarray) -> None:
+    """Phase ramps on a spectrum (phase, partition, readout), in place: all that a head does which never turns."""
+    readout, phase, partition = order.axes
+    for line in range(spectrum.shape[0]):
+        shift = shifts[order.shots[line]].astype(np.float32)
+        turns = shift[:, phase] * frequencies[phase][line] + shift[:, partition] * frequencies[partition]
+        along = shift[:, readout, None] * frequencies[readout]
+        spectrum[line] *= np.exp(-2j * np.pi * (turns[:, None] + along)).astype(np.complex64)
 
 
 def _line(line, points, order: ViewOrder, frequencies, turns, shifts, sampler: KSpaceSampler) -> np.ndarray:

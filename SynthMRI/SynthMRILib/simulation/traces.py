@@ -49,6 +49,7 @@ class TraceRecord(Record):
         events: steps, swallows and nods.
         scale: factor on everything; 0 is a head that lies still.
         walk_seed: seed of drift and wander.
+        turning: False for a head that only shifts: its rotations are left out.
     """
 
     kind: ClassVar[str] = "trace"
@@ -61,6 +62,7 @@ class TraceRecord(Record):
     events: tuple[EventRecord, ...] = ()
     scale: float = 1.0
     walk_seed: int = 0
+    turning: bool = True
 
     def scaled(self, factor: float) -> TraceRecord:
         """The same motion, larger or smaller."""
@@ -123,6 +125,8 @@ def poses(record: TraceRecord, times: np.ndarray, *, duration: float) -> np.ndar
     for event in record.events:
         since = times - event.start * duration
         total += _course(event, since)[:, None] * np.array(event.pose)
+    if not record.turning:
+        total[:, 3:] = 0
     return record.scale * total
 
 

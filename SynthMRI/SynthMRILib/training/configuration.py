@@ -18,6 +18,7 @@ TRAININGS = {
     "through-plane": ("through_plane", "ThroughPlaneTraining"),
     "motion-correction": ("motion_correction", "MotionCorrectionTraining"),
     "motion-severity": ("motion_severity", "MotionSeverityTraining"),
+    "motion-diffusion": ("motion_diffusion", "MotionDiffusionTraining"),
     "synthetic-dir": ("synthetic_dir", "SyntheticDirTraining"),
     "slice-features": ("slice_features", "SliceFeaturesTraining"),
 }

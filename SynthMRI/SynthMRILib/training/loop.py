@@ -24,6 +24,7 @@ import torch
 from lightning.fabric import Fabric
 from torch import Tensor, nn
 
+from ..inference.precision import channels_innermost
 from . import compact
 from .collapse import TrainingCollapsed, Watch
 from .pictures import Board
@@ -165,7 +166,7 @@ def fit(
 def fresh_state(task: TrainingTask, config: LoopConfig, fabric: Fabric) -> State:
     """The beginning of a training: the same for the same seed."""
     torch.manual_seed(config.seed)
-    network = task.build_network().to(memory_format=torch.channels_last_3d)
+    network = channels_innermost(task.build_network())
     if hasattr(task, "start_weights"):
         network.load_state_dict(task.start_weights)
     average = copy.deepcopy(network).requires_grad_(False)

@@ -20,6 +20,7 @@ from ..simulation import bias, motion
 from ..simulation.bias import BiasRecord
 from ..simulation.motion import MotionRecord, MotionResult
 from ..simulation.records import Record, sample_generator
+from ..simulation.traces import EventRecord, TraceRecord
 from ..volume import Grid, Volume
 from ..volume_io import read_volume
 from .cache import FOREGROUND, Cache, Entry, write_cache
@@ -35,9 +36,19 @@ HEIGHT_MM = 150.0
 """Height of the part of a head that is kept, from the vertex down: neck and jaw only cost time."""
 SLAB = 88
 """Voxels along the readout that are kept of a volume for training: half the time, so twice the motion traces."""
+TRIM = 8
+"""Voxels at either end of such a part that are dropped after the scan: a turning head lacks what lies beyond them."""
+FAMILIES = {"ordinary": 0.55, "steps": 0.25, "wander": 0.1, "nods": 0.1}
+"""Share of each kind of trace: everything people do at once, only shifts that persist, only wander, only nods."""
+TURNING = 0.6
+"""Share of pairs whose head also turns; where it does not, a scan takes a fifth of the time."""
+NOISE = (0.002, 0.05)
+"""Range of the noise that is the same with motion and without, fraction of the 99.5th percentile."""
 TURNS = (0, 1, 0, 1, 0, 1, 0, 2)
 """Groups of volumes in the order in which they take turns: simulated, real, real of thick slices."""
-SAVE_EVERY = 4
+WHOLE_EVERY = 4
+"""Of every fourth pair for validation the whole volume is scanned."""
+SAVE_EVERY = 32
 
 
 @dataclass(frozen=True)
@@ -49,6 +60,7 @@ class MotionPairRecord(Record):
         margin: voxels of air added around the volume (k, j, i).
         masked: a stripped volume is stripped again after the scan, as in practice.
         slab: where the part along the readout lies that is kept, 0 (low) to 1, or None for the whole volume.
+        trim: whether the ends of that part are dropped after the scan.
     """
 
     kind: ClassVar[str] = "motion-pair"
@@ -58,20 +70,49 @@ class MotionPairRecord(Record):
     margin: tuple[int, int, int]
     masked: bool
     slab: float | None = None
+    trim: bool = False
 
 
 def draw(rng: np.random.Generator, *, contrast: str, thick: bool) -> MotionPairRecord:
     """A pair of a contrast; volumes of thick slices are scanned slice by slice."""
     shares = (0.0, 0.0, 1.0) if thick else SEQUENCES.get(contrast, OTHER_SEQUENCES)
     sequence = str(rng.choice(motion.view_orders.SEQUENCES, p=shares))
+    scan = motion.draw(rng, sequence=sequence, severity=1.0)
+    noise = float(np.exp(rng.uniform(*np.log(NOISE))))
     return MotionPairRecord(
-        motion=motion.draw(rng, sequence=sequence, severity=1.0),
+        motion=replace(scan, trace=draw_trace(rng, scan.trace), noise=noise),
         bias=bias.draw_bias(rng) if rng.random() < 0.6 else BiasRecord(),
         severity_mm=float(np.exp(rng.uniform(*np.log(SEVERITY_MM)))),
         margin=tuple(int(m) for m in rng.integers(4, 17, 3)),
         masked=bool(rng.random() < 0.7),
         slab=float(rng.uniform(0.1, 0.9)),
+        trim=True,
     )
+
+
+def draw_trace(rng: np.random.Generator, ordinary: TraceRecord) -> TraceRecord:
+    """A trace of one of the `FAMILIES`; of the ordinary one, that which is given."""
+    family = str(rng.choice(list(FAMILIES), p=list(FAMILIES.values())))
+    events = ()
+    if family == "steps":
+        starts = np.sort(rng.uniform(0.03, 0.97, rng.integers(1, 7)))
+        events = tuple(EventRecord("step", float(start), amplitude(rng)) for start in starts)
+    elif family == "nods":
+        pose = np.array(amplitude(rng))
+        sizes = rng.uniform(0.4, 1.3, rng.integers(3, 12))
+        events = tuple(
+            EventRecord("nod", float(rng.random()), tuple((size * pose).tolist()), float(rng.uniform(3, 20)))
+            for size in sizes
+        )
+    alone = TraceRecord(drift=0.02, events=events, walk_seed=ordinary.walk_seed)
+    wander = replace(alone, smooth=1.0, smooth_seconds=float(rng.uniform(30, 240)))
+    trace = {"ordinary": ordinary, "wander": wander}.get(family, alone)
+    return replace(trace, turning=bool(rng.random() < TURNING))
+
+
+def amplitude(rng: np.random.Generator) -> tuple[float, ...]:
+    """A pose (R, A, S [mm], pitch, roll, yaw [deg]) in any direction: heads do not always follow what is usual."""
+    return tuple(rng.standard_normal(6).tolist())
 
 
 def apply(record: MotionPairRecord, volume: Volume, *, stripped: bool) -> MotionResult:
@@ -86,11 +127,24 @@ def apply(record: MotionPairRecord, volume: Volume, *, stripped: bool) -> Motion
     padded = Volume(voxels, Grid(voxels.shape, volume.grid.ijk_to_ras))
     aimed = motion.scaled_to(record.motion, padded, severity_mm=record.severity_mm)
     result = motion.apply(aimed, padded)
+    kept = [result.moved.voxels, result.still.voxels]
     if stripped and record.masked:
         inside = ndimage.binary_dilation(voxels > FOREGROUND * reference_intensity(voxels), iterations=2)
-        kept = [v.with_voxels(np.where(inside, v.voxels, 0)) for v in (result.moved, result.still)]
-        result = replace(result, moved=kept[0], still=kept[1])
-    return result
+        kept = [np.where(inside, v, 0) for v in kept]
+    part = trimmed_part(record, volume)
+    moved, still = (np.ascontiguousarray(v[part]) for v in kept)
+    grid = Grid(moved.shape, volume.grid.ijk_to_ras)
+    return replace(result, moved=Volume(moved, grid), still=Volume(still, grid))
+
+
+def trimmed_part(record: MotionPairRecord, volume: Volume) -> tuple[slice, ...]:
+    """What is kept of a scan of a part of a volume: all but the margin and `TRIM` voxels at its ends."""
+    order, part = record.motion.order, [slice(None)] * 3
+    readout = motion.view_orders.array_axes(order, volume.grid)[0]
+    if record.trim and record.slab is not None and order.sequence != "tse-2d" and volume.shape[readout] == SLAB:
+        end = record.margin[readout] + TRIM
+        part[readout] = slice(end, -end)
+    return tuple(part)
 
 
 def slab_of(volume: Volume, record: MotionPairRecord) -> Volume:
@@ -149,13 +203,21 @@ def pack_motion(
     for number, index in enumerate(turns(groups, pairs)):
         entry, volume = volumes[index]
         record = draw(sample_generator(seed, number), contrast=entry.contrast, thick=thick[index])
-        record = record if part == "train" else replace(record, slab=None)
+        if part == "validate" and number % WHOLE_EVERY == 0:
+            record = replace(record, slab=None)
         result = apply(record, volume, stripped=entry.stripped)
         packed += pair_of_entries(entry, result, record)
         report(f"{entry.subject} {entry.contrast} {record.motion.order.sequence} {result.severity_mm:.2f} mm")
         if (number + 1) % SAVE_EVERY == 0 or number + 1 == pairs:
-            write_cache(output, packed)
+            write_whole(output, packed)
     return [entry for entry, _ in packed]
+
+
+def write_whole(output: Path, packed: list[tuple[Entry, np.ndarray]]) -> None:
+    """Write a cache beside the one that is there and put it in its place: a training may be reading that."""
+    part = output.with_suffix(".part")
+    write_cache(part, packed)
+    part.replace(output)
 
 
 def turns(groups: list[int], number: int) -> list[int]:
@@ -180,6 +242,7 @@ def pair_of_entries(entry: Entry, result: MotionResult, record: MotionPairRecord
         "sequence": record.motion.order.sequence,
         "order": record.motion.order.order,
         "spacing_kji": list(result.moved.spacing[::-1]),
+        "crop": record.trim and record.slab is not None,
         "phase_axis": motion.view_orders.array_axes(record.motion.order, result.moved.grid)[1],
     }
     return [

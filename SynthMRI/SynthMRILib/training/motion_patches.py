@@ -11,8 +11,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..motion.condition import condition_of
+from ..simulation.records import draw_seed
 from .cache import FOREGROUND, Cache
 from .patches import ATTEMPTS, bias_field, source_probabilities
+
+MOST_NOISE = 0.05
+"""Largest deviation of the noise that is added [network units]."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +45,9 @@ class MotionPatchRecord:
         axes: order of the axes; flips: axes that are reversed.
         scale: intensity factor.
         bias: coefficients of the logarithm of a further bias field.
-        amount: share of the artifact that is kept: 0 for a sample without motion.
+        amount: factor on the artifact: 0 for a sample without motion.
+        noise: deviation of noise that is added to both, with motion and without; noise_seed: its seed.
+        gamma: exponent of the intensities of both.
         told: factor on the severity that the network is told, or None when it is told nothing.
     """
 
@@ -52,6 +58,9 @@ class MotionPatchRecord:
     scale: float
     bias: tuple[float, ...]
     amount: float
+    noise: float
+    noise_seed: int
+    gamma: float
     told: float | None
 
 
@@ -62,7 +71,9 @@ class MotionPatchConfig:
     Args:
         size: edge of the patch in voxels.
         clean: share of samples without motion.
-        weakened: share of samples with only a part of the artifact, 0.3 to 1 of it.
+        weakened: share of samples whose artifact is made weaker or stronger, by a factor within `factors`.
+        noisy: share of samples with more noise, the same with motion and without: it is not to be taken away.
+        bent: share of samples whose intensities get another exponent.
         unknown: share of samples whose severity the network is not told.
         told_deviation: standard deviation of the logarithm of the error of the severity it is told.
         weights: relative frequency of each subject or kind of source.
@@ -71,6 +82,9 @@ class MotionPatchConfig:
     size: int = 64
     clean: float = 0.12
     weakened: float = 0.3
+    factors: tuple[float, float] = (0.3, 1.0)
+    noisy: float = 0.0
+    bent: float = 0.0
     unknown: float = 0.3
     told_deviation: float = 0.35
     weights: tuple[tuple[str, float], ...] = (("real", 0.5), ("simulated", 0.5))
@@ -102,7 +116,7 @@ class MotionPatchSampler:
 
     def draw(self, rng: np.random.Generator) -> MotionPatchRecord:
         config, kind = self.config, rng.random()
-        part = float(rng.uniform(0.3, 1.0)) if kind < config.clean + config.weakened else 1.0
+        part = float(rng.uniform(*config.factors)) if kind < config.clean + config.weakened else 1.0
         error = float(np.exp(config.told_deviation * rng.standard_normal()))
         return MotionPatchRecord(
             pair=int(rng.choice(len(self._probabilities), p=self._probabilities)),
@@ -112,16 +126,25 @@ class MotionPatchSampler:
             scale=float(np.exp(rng.uniform(-0.3, 0.2))),
             bias=tuple(rng.normal(0, 0.1, 6).tolist()) if rng.random() < 0.4 else (0.0,) * 6,
             amount=0.0 if kind < config.clean else part,
+            noise=float(rng.uniform(0.0, MOST_NOISE)) if rng.random() < config.noisy else 0.0,
+            noise_seed=draw_seed(rng),
+            gamma=float(np.exp(rng.uniform(-0.3, 0.3))) if rng.random() < config.bent else 1.0,
             told=None if rng.random() < config.unknown else error,
         )
 
     def make(self, record: MotionPatchRecord) -> MotionSample:
         """The sample a record describes."""
         size, index = self.config.size, 2 * record.pair
-        start = tuple(round(c * n - size / 2) for c, n in zip(record.center, self.cache.shape(index)))
+        start = self.cache.start_of(index, record.center, size)
         moved, still = (self.cache.block(index + n, start, size) for n in (0, 1))
-        moved = still + np.float32(record.amount) * (moved - still)
+        moved = np.maximum(still + np.float32(record.amount) * (moved - still), 0)
         factor = bias_field(size, record.bias) * np.float32(record.scale)
+        if record.gamma != 1:
+            moved, still = moved**record.gamma, still**record.gamma
+        if record.noise > 0:
+            rng = np.random.default_rng(record.noise_seed)
+            noise = np.float32(record.noise) * rng.standard_normal(still.shape, dtype=np.float32)
+            moved, still = (np.where(v > 0, np.abs(v + noise), 0) for v in (moved, still))
         flipped = [axis for axis in range(3) if record.flips[axis]]
         moved, still = (np.flip(v.transpose(record.axes), flipped) * factor for v in (moved, still))
         severity = record.amount * self.cache.entries[index].extra["severity_mm"]
