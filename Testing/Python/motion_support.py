@@ -13,6 +13,7 @@ from SynthMRILib.bundles import Bundle, load_bundle
 from SynthMRILib.intensity import IntensityScale
 from SynthMRILib.motion.features import image_features
 from SynthMRILib.motion.severity import SeverityModel, contrast_features, fit
+from SynthMRILib.networks.diffusion import ConditionalDiffusion
 from SynthMRILib.networks.severity import SeverityNet
 from SynthMRILib.networks.unet import ResidualUNet
 from SynthMRILib.simulation import motion
@@ -85,6 +86,16 @@ def make_motion_bundles(folder: Path) -> Bundle:
     section = {"severity": a_severity_model().as_dict()}
     _write(folder / "motion-severity", "motion-severity", SeverityNet(**arguments), "SeverityNet", arguments, section)
     return load_bundle(folder / "motion-correction")
+
+
+def add_diffusion_bundle(folder: Path) -> None:
+    """A bundle "motion-diffusion" with random weights, which sees one neighbor to either side."""
+    torch.manual_seed(0)
+    arguments = {"encoder_features": [4, 8], "features": [8, 16], "attention": [0, 0], "groups": 4}
+    arguments["condition_channels"] = 3
+    section = {"neighbors": 1, "highest": 0.5}
+    network = ConditionalDiffusion(**arguments)
+    _write(folder / "motion-diffusion", "motion-diffusion", network, "ConditionalDiffusion", arguments, section)
 
 
 def _write(folder: Path, task: str, network: torch.nn.Module, name: str, arguments: dict, section: dict) -> None:

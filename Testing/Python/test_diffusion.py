@@ -11,7 +11,7 @@ import pytest
 import torch
 from SynthMRILib.bundles import load_bundle
 from SynthMRILib.errors import ResourceError
-from SynthMRILib.inference.diffusion import SamplingPlan, sample, sample_volume, slices_with_neighbors
+from SynthMRILib.inference.diffusion import SamplingPlan, sample, sample_volume, slices_with_neighbors, stripe_index
 from SynthMRILib.networks.diffusion import ConditionalDiffusion
 from SynthMRILib.networks.noise_schedule import NoiseSchedule
 from SynthMRILib.training.export import BundleDescription, write_bundle
@@ -154,6 +154,16 @@ def test_an_early_start_stays_near_the_estimate(a_network: ConditionalDiffusion)
         for start in (0.02, 0.9)
     )
     assert np.abs(near - estimate).mean() < 0.05 < np.abs(far - estimate).mean()
+
+
+def test_the_stripe_index_sees_stripes_across_the_slices_alone() -> None:
+    k, j, i = np.meshgrid(*[np.linspace(0, 1, 24)] * 3, indexing="ij")
+    smooth = (0.5 + 0.3 * np.sin(3 * k + 2 * j + i)).astype(np.float32)
+    striped = smooth * (1 + 0.05 * (-1.0) ** np.arange(24))[:, None, None].astype(np.float32)
+    assert stripe_index(smooth, 0) < 0.005
+    assert stripe_index(striped, 0) == pytest.approx(0.1, rel=0.1)
+    assert stripe_index(striped, 1) < 0.005
+    assert stripe_index(np.zeros((4, 4, 4)), 0) == 0
 
 
 def test_neighbors_of_the_first_and_last_slice_are_repeated() -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from motion_support import a_head, a_severity_model, features_of, make_motion_bundles, moving_head
+from motion_support import a_head, a_severity_model, add_diffusion_bundle, features_of, make_motion_bundles, moving_head
 from scipy import stats
 from SynthMRILib.cli import main
 from SynthMRILib.errors import BundleError, InputError
@@ -17,6 +17,7 @@ from SynthMRILib.motion.autofocus import autofocus
 from SynthMRILib.motion.condition import UNKNOWN, condition_of, log_severity, severity_of_log
 from SynthMRILib.motion.decision import decide
 from SynthMRILib.motion.severity import SeverityModel, conformal_quantile
+from SynthMRILib.motion.strength import Strength
 from SynthMRILib.tasks import get_task
 from SynthMRILib.volume import Volume
 from SynthMRILib.volume_io import read_volume, write_volume
@@ -131,7 +132,7 @@ def test_measuring_changes_nothing_and_needs_no_correction_bundle():
 
 
 def test_an_unknown_method_and_a_missing_severity_bundle_are_told(a_bundle, monkeypatch, tmp_path):
-    with pytest.raises(InputError, match="Choose one of: network, autofocus, both, measure"):
+    with pytest.raises(InputError, match="Choose one of: network, autofocus, both, diffusion, measure"):
         run(a_head(), a_bundle, method="magic")
     monkeypatch.setenv("SYNTHMRI_MODELS", str(tmp_path))
     with pytest.raises(BundleError, match="motion cannot be measured"):
@@ -145,6 +146,71 @@ def test_the_command_writes_the_volume_and_says_what_it_found(tmp_path, capsys):
     assert done == 0
     assert "mm after correction" in capsys.readouterr().out
     assert read_volume(tmp_path / "out.nii.gz").shape == moving_head(2.0).moved.shape
+
+
+def test_strength_rises_with_the_severity_from_nothing():
+    strength = Strength.from_section({"strength": {"none_mm": 0.5, "full_mm": 1.5, "largest": 0.8}})
+    assert [strength.at(s) for s in (0.0, 0.5, 1.0, 1.5, 9.0)] == pytest.approx([0.0, 0.0, 0.4, 0.8, 0.8])
+    assert Strength.from_section({}).at(0.0) == 1.0
+    with pytest.raises(BundleError, match="not readable"):
+        Strength.from_section({"strength": {"none_mm": "much"}})
+
+
+def with_strength(bundle, **values):
+    """The same bundle, which corrects only so far."""
+    section = {**bundle.section, "strength": values}
+    return replace(bundle, metadata={**bundle.metadata, "synthmri": section})
+
+
+def test_a_weaker_correction_changes_proportionally_less_and_below_its_limit_nothing(a_bundle):
+    moved = moving_head(2.0).moved
+    whole, half = (
+        run(moved, with_strength(a_bundle, none_mm=0.0, full_mm=0.1, largest=largest)) for largest in (1.0, 0.5)
+    )
+    changes = [r.outputs["output"].voxels - moved.voxels for r in (whole, half)]
+    inside = (whole.outputs["output"].voxels > 0) & (half.outputs["output"].voxels > 0)
+    assert changes[1][inside] == pytest.approx(0.5 * changes[0][inside], abs=1e-2)
+    assert half.measurements["strength"] == 0.5
+    left = run(moved, with_strength(a_bundle, none_mm=5.0, full_mm=6.0, largest=1.0))
+    assert left.measurements["decision"] == "unchanged"
+    assert left.outputs["output"].voxels.tobytes() == moved.voxels.tobytes()
+
+
+def test_the_diffusion_model_samples_from_the_corrected_volume_and_says_it_is_experimental(a_bundle, tmp_path):
+    moved = moving_head(2.0).moved
+    with pytest.raises(BundleError, match="No diffusion model"):
+        run(moved, a_bundle, method="diffusion")
+    add_diffusion_bundle(tmp_path / "models")
+    found = TASK.check({"input": moved}, a_bundle, TASK.parameters_class(method="diffusion"))
+    assert [f.code for f in found] == ["method-experimental"]
+    near, far = (
+        run(moved, a_bundle, method="diffusion", steps=2, draws=2, start=start, force=True) for start in (0.02, 0.4)
+    )
+    facts = near.measurements["diffusion"]
+    assert facts["bundle"] == "motion-diffusion"
+    assert 0 < facts["stripe_index"]["output"] < 1
+    network = run(moved, a_bundle, force=True).outputs["output"].voxels
+    distances = [np.abs(r.outputs["output"].voxels - network).mean() for r in (near, far)]
+    assert 0 < distances[0] < distances[1]
+    spreads = [r.outputs["spread"].voxels for r in (near, far)]
+    assert 0 < spreads[0].mean() < spreads[1].mean()
+    with pytest.raises(InputError, match=r"at most 0\.5 of the noise"):
+        run(moved, a_bundle, method="diffusion", start=0.6, force=True)
+
+
+def test_the_diffusion_model_needs_no_correction_network_when_it_starts_from_the_input(a_bundle, tmp_path):
+    add_diffusion_bundle(tmp_path / "models")
+    moved = moving_head(2.0).moved
+    result = run(moved, a_bundle, method="diffusion", steps=1, start=0.05, from_network=False, force=True)
+    assert result.provenance["bundle"] is None
+    assert "spread" not in result.outputs
+    assert not np.array_equal(result.outputs["output"].voxels, moved.voxels)
+
+
+@pytest.mark.parametrize(("values", "said"), [({"steps": 0}, "1 to 1000 steps"), ({"start": 0.0}, "above 0")])
+def test_a_sampling_that_makes_no_sense_is_refused(a_bundle, values, said):
+    with pytest.raises(InputError, match=said):
+        run(a_head(), a_bundle, method="diffusion", **values)
 
 
 def test_autofocus_undoes_one_change_of_pose_and_leaves_a_still_head():

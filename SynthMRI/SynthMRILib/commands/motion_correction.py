@@ -19,17 +19,26 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     )
     parser.add_argument("input", type=Path, metavar="IN", help="NIfTI, NRRD or MHA file, or DICOM folder")
     parser.add_argument("output", type=Path, metavar="OUT", help="NIfTI, NRRD or MHA file")
-    parser.add_argument("--method", default="network", help="network, autofocus, both or measure")
+    parser.add_argument("--method", default="network", help="network, autofocus, both, diffusion or measure")
     parser.add_argument(
         "--force", action="store_true", help="correct also where motion is little or unlike what was learned from"
     )
+    parser.add_argument("--steps", type=int, default=10, help="of each sample of the diffusion model (experimental)")
+    parser.add_argument("--draws", type=int, default=1, help="samples of the diffusion model; the result is their mean")
+    parser.add_argument("--start", type=float, default=0.2, help="share of noise the diffusion model starts with")
+    parser.add_argument("--from-input", action="store_true", help="diffusion starts from the volume with motion")
+    parser.add_argument("--spread", type=Path, help="file for the standard deviation of several samples")
     add_run_options(parser)
     parser.set_defaults(run=run_motion_correction)
 
 
 def run_motion_correction(arguments: argparse.Namespace) -> int:
-    values = {**run_parameters(arguments), "method": arguments.method, "force": arguments.force}
-    return run_task("motion-correction", arguments, values, describe=motion_in_words)
+    names = ("method", "force", "steps", "draws", "start")
+    values = {**run_parameters(arguments), **{name: getattr(arguments, name) for name in names}}
+    values["from_network"] = not arguments.from_input
+    return run_task(
+        "motion-correction", arguments, values, describe=motion_in_words, others={"spread": arguments.spread}
+    )
 
 
 def motion_in_words(result: TaskResult) -> str:

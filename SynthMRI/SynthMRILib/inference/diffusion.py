@@ -123,3 +123,20 @@ def slices_with_neighbors(volumes: np.ndarray, part: slice, neighbors: int) -> n
     stacked = volumes[:, numbers]
     n, width = numbers.shape
     return np.ascontiguousarray(np.moveaxis(stacked, 0, 1).reshape(n, len(volumes) * width, *volumes.shape[2:]))
+
+
+def stripe_index(volume: np.ndarray, axis: int, *, level: float = 0.05) -> float:
+    """How much the brightness jumps from slice to slice: 0 for a volume without stripes.
+
+    The mean of every slice over its voxels above `level` that are so in both neighbors too, less the mean of the same
+    voxels in the neighbors; its root mean square over the slices, relative to the mean brightness.
+    """
+    slices = np.moveaxis(volume, axis, 0).astype(np.float32)
+    bright = slices > level
+    shared = bright[1:-1] & bright[:-2] & bright[2:]
+    count = shared.sum(axis=(1, 2))
+    used = count > 0.1 * max(count.max(initial=0), 1)
+    if not used.any():
+        return 0.0
+    jumps = np.where(shared, slices[1:-1] - (slices[:-2] + slices[2:]) / 2, 0).sum(axis=(1, 2))
+    return float(np.sqrt(np.mean((jumps[used] / count[used]) ** 2)) / volume[volume > level].mean())

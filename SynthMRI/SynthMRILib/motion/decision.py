@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from .severity import CONTRAST, SeverityEstimate
+from .strength import Strength
 
 if TYPE_CHECKING:
     from ..bundles import Bundle
@@ -51,7 +52,7 @@ def decide(
     Args:
         severity: estimate of the volume.
         spacing: of its voxels (i, j, k) [mm].
-        bundle: of the correction; its section may give "spacing_mm", the range it was trained with.
+        bundle: of the correction; its section may give "spacing_mm", the range it was trained with, and "strength".
         force: correct in any case, and keep the reason against it as a caution.
     """
     section = {} if bundle is None else bundle.section
@@ -67,7 +68,8 @@ def decide(
         reasons.append(f"this is more than the {severity.largest_mm:g} mm that were learned from")
     if reasons:
         return Decision("corrected" if force else "flagged", reasons[0])
-    if severity.severity_mm < severity.threshold_mm:
-        reason = f"less than the {severity.threshold_mm:g} mm from which correction helps"
+    least = max(severity.threshold_mm, Strength.from_section(section).none_mm)
+    if severity.severity_mm <= least:
+        reason = f"less than the {least:g} mm from which correction helps"
         return Decision("corrected" if force else "unchanged", reason)
     return Decision("corrected")

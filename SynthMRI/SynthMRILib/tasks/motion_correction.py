@@ -6,8 +6,8 @@ from or whose motion is worse: what was never seen is flagged instead of "correc
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, ClassVar
+from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
@@ -15,18 +15,21 @@ from ..bundles import Bundle, best_bundle
 from ..findings import Finding, raise_on_error
 from ..input_checks import check_volume
 from ..intensity import IntensityScale
-from ..motion.condition import UNKNOWN, condition_of
+from ..motion.condition import UNKNOWN
 from ..motion.decision import Decision, decide
 from ..progress import Progress, part_of
 from ..provenance import make_provenance
 from ..volume import Volume
 from .base import InputRole, NetworkInput, Parameters, TaskResult
-from .super_resolution import check_bundle, forward_mean
+from .super_resolution import check_bundle
 
-if TYPE_CHECKING:
-    from ..motion.severity import SeverityEstimate
-
-METHODS = ("network", "autofocus", "both", "measure")
+METHODS = ("network", "autofocus", "both", "diffusion", "measure")
+METHODS_WITH_BUNDLE = ("network", "both", "diffusion")
+EXPERIMENTAL_METHODS = {
+    "diffusion": "it was trained briefly and did not prove better than the network on held-out volumes",
+}
+"""Methods that are offered as experimental, and why."""
+MOST_STEPS, MOST_DRAWS = 1000, 64
 
 
 @dataclass(frozen=True)
@@ -35,12 +38,26 @@ class MotionCorrectionParameters(Parameters):
 
     Args:
         method: "network"; "autofocus" for physics alone, which needs no bundle of this task; "both" for the network
-            after autofocus; "measure" to estimate the severity and change nothing.
+            after autofocus; "diffusion" (experimental) for samples of a diffusion model that start from what the
+            network made; "measure" to estimate the severity and change nothing.
         force: correct a volume also where it has little motion or is unlike those that were learned from.
+        steps: network evaluations of each sample of the diffusion model.
+        draws: how many samples are drawn; their mean is the result, their standard deviation the output "spread".
+        start: share of the noise that a sample starts with, above 0 and at most 1.
+        from_network: whether samples start from what the network made; otherwise from the volume with motion.
     """
 
     method: str = "network"
     force: bool = False
+    steps: int = 10
+    draws: int = 1
+    start: float = 0.2
+    from_network: bool = True
+
+    @property
+    def uses_bundle(self) -> bool:
+        """Whether a bundle of this task takes part."""
+        return self.method in METHODS_WITH_BUNDLE and (self.method != "diffusion" or self.from_network)
 
 
 class MotionCorrection:
@@ -57,7 +74,11 @@ class MotionCorrection:
         self, inputs: dict[str, Volume], bundle: Bundle | None, parameters: MotionCorrectionParameters
     ) -> list[Finding]:
         """Findings about the input, the parameters and the bundle; see `tasks.base.Task`."""
-        return [*check_parameters(parameters), *check_bundle(bundle, self.name), *check_volume(inputs["input"])]
+        found = [*check_parameters(parameters), *check_bundle(bundle, self.name), *check_volume(inputs["input"])]
+        if parameters.method in EXPERIMENTAL_METHODS:
+            text = f"The method '{parameters.method}' is experimental: {EXPERIMENTAL_METHODS[parameters.method]}."
+            found.append(Finding("warning", "method-experimental", text))
+        return found
 
     def run(
         self,
@@ -68,9 +89,13 @@ class MotionCorrection:
     ) -> TaskResult:
         """Volume "output" on the grid of the input; measurements hold severities [mm] and what was decided, in words.
 
+        Several samples of the diffusion model also give "spread", their standard deviation in the units of the input.
+
         Without a bundle the best installed one serves; the severity needs a bundle of the task "motion-severity".
         """
-        if bundle is None and parameters.method in ("network", "both"):
+        if not parameters.uses_bundle:
+            bundle = None
+        elif bundle is None:
             bundle = best_bundle(self.name)
         raise_on_error(self.check(inputs, bundle, parameters))
         from ..inference.runner import Stopwatch
@@ -82,13 +107,14 @@ class MotionCorrection:
         decision = decide(before, prepared.volume.spacing, bundle, force=parameters.force)
         if parameters.method == "measure":
             decision = Decision("measured", decision.reason)
-        output, after, facts = prepared.volume, before, {}
+        outputs, after, facts = {"output": unchanged(prepared.volume)}, before, {}
         if decision.correct:
-            output, facts = self._corrected(prepared, bundle, parameters, before, part_of(progress, 0.15, 0.9))
-            voxels = output.voxels / np.float32(prepared.unit)
+            from ..motion.correction import corrected
+
+            made, facts = corrected(prepared, bundle, parameters, before.severity_mm, part_of(progress, 0.15, 0.9))
+            outputs = {r: self.finish(prepared, v, parameters, spread=r == "spread") for r, v in made.items()}
+            voxels = outputs["output"].voxels / np.float32(prepared.unit)
             after = estimate_severity(voxels, parameters, part_of(progress, 0.9, 1.0))
-        else:
-            output = output.with_voxels(output.voxels.copy())
         progress(1.0, "Done")
         motion = {
             "severity_before": before.as_dict(),
@@ -108,7 +134,7 @@ class MotionCorrection:
             **facts,
         )
         measurements = {**motion, "findings": findings, **facts, **stopwatch.facts()}
-        return TaskResult({"output": output}, provenance, measurements)
+        return TaskResult(outputs, provenance, measurements)
 
     def prepare(
         self,
@@ -135,43 +161,21 @@ class MotionCorrection:
         """The volume in the units of the input."""
         return prepared.as_volume(voxels, spread=spread)
 
-    def _corrected(
-        self,
-        prepared: NetworkInput,
-        bundle: Bundle | None,
-        parameters: MotionCorrectionParameters,
-        severity: SeverityEstimate,
-        progress: Progress,
-    ) -> tuple[Volume, dict[str, Any]]:
-        facts: dict[str, Any] = {}
-        split = {"network": 0.0, "autofocus": 1.0, "both": 0.6}[parameters.method]
-        if split > 0:
-            from ..motion.autofocus import autofocus
 
-            found = autofocus(prepared.voxels, prepared.volume.grid, progress=part_of(progress, 0.0, split))
-            prepared = replace(prepared, voxels=found.voxels)
-            facts["autofocus"] = found.as_dict()
-        voxels = prepared.voxels
-        if split < 1:
-            from ..inference import runner
-
-            channels, ran, _ = runner.run_volume(
-                bundle,
-                prepared.voxels,
-                parameters,
-                forward=forward_mean,
-                outputs=1,
-                progress=part_of(progress, split, 1.0),
-                conditions=(condition_of(severity.severity_mm),),
-            )
-            voxels, facts = channels[0], {**facts, **ran}
-        return self.finish(prepared, voxels, parameters), facts
+def unchanged(volume: Volume) -> Volume:
+    """The same volume, bit for bit."""
+    return volume.with_voxels(volume.voxels.copy())
 
 
 def check_parameters(parameters: MotionCorrectionParameters) -> list[Finding]:
     if parameters.method not in METHODS:
         text = f"Unknown method '{parameters.method}'. Choose one of: {', '.join(METHODS)}."
         return [Finding("error", "method", text)]
+    if not (1 <= parameters.steps <= MOST_STEPS and 1 <= parameters.draws <= MOST_DRAWS):
+        text = f"Take 1 to {MOST_STEPS} steps and 1 to {MOST_DRAWS} draws."
+        return [Finding("error", "steps", text)]
+    if not 0 < parameters.start <= 1:
+        return [Finding("error", "start", "The share of noise to start with must be above 0 and at most 1.")]
     if parameters.tile < 0:
         return [Finding("error", "tile", "The tile size must be positive, or 0 to choose it automatically.")]
     return []

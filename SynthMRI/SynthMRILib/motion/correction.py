@@ -1,0 +1,140 @@
+"""The ways to correct a volume that was found to have motion: autofocus, the network, the diffusion model.
+
+Each takes a volume in network units and gives one; they follow one another: autofocus before the network, the network
+before the diffusion model, which starts from what it is given.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..bundles import Bundle, find_bundles
+from ..errors import BundleError, InputError
+from ..inference import diffusion, runner
+from ..inference.precision import autocast, resolve_device, resolve_precision
+from ..progress import Progress, part_of
+from ..tasks.base import NetworkInput
+from ..tasks.super_resolution import forward_mean
+from .autofocus import autofocus
+from .condition import condition_of
+from .strength import Strength
+
+if TYPE_CHECKING:
+    from ..tasks.motion_correction import MotionCorrectionParameters
+
+DIFFUSION_TASK = "motion-diffusion"
+STEPS = {
+    "network": ("network",),
+    "autofocus": ("autofocus",),
+    "both": ("autofocus", "network"),
+    "diffusion": ("network", "diffusion"),
+}
+"""What each method does, in order."""
+
+
+def corrected(
+    prepared: NetworkInput,
+    bundle: Bundle | None,
+    parameters: MotionCorrectionParameters,
+    severity_mm: float,
+    progress: Progress,
+) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+    """Volumes by role, (k, j, i) in network units, and the facts of the run.
+
+    "output" is the corrected volume; "spread" the standard deviation of several samples of the diffusion model.
+    """
+    steps = [s for s in STEPS[parameters.method] if s != "network" or bundle is not None]
+    volumes, facts = {"output": prepared.voxels}, {}
+    for n, step in enumerate(steps):
+        part = part_of(progress, n / len(steps), (n + 1) / len(steps))
+        if step == "autofocus":
+            found = autofocus(volumes["output"], prepared.volume.grid, progress=part)
+            volumes["output"], facts["autofocus"] = found.voxels, found.as_dict()
+        elif step == "network":
+            volumes["output"], ran = by_network(volumes["output"], bundle, parameters, severity_mm, part)
+            facts |= ran
+        else:
+            volumes, facts["diffusion"] = by_diffusion(prepared, volumes["output"], parameters, part)
+    return volumes, facts
+
+
+def by_network(
+    voxels: np.ndarray, bundle: Bundle, parameters: MotionCorrectionParameters, severity_mm: float, progress: Progress
+) -> tuple[np.ndarray, dict[str, Any]]:
+    """What the network makes, as much of it as the bundle's strength allows at this severity."""
+    strength = Strength.from_section(bundle.section).at(severity_mm)
+    channels, facts, _ = runner.run_volume(
+        bundle,
+        voxels,
+        parameters,
+        forward=forward_mean,
+        outputs=1,
+        progress=progress,
+        conditions=(condition_of(severity_mm),),
+    )
+    return voxels + np.float32(strength) * (channels[0] - voxels), {**facts, "strength": round(strength, 4)}
+
+
+def diffusion_bundle() -> Bundle:
+    """The diffusion model that is installed. Raises BundleError when there is none."""
+    found = find_bundles(DIFFUSION_TASK)
+    if not found:
+        raise BundleError("No diffusion model for motion correction is installed. Install one, or use another method.")
+    return found[0]
+
+
+def by_diffusion(
+    prepared: NetworkInput, estimate: np.ndarray, parameters: MotionCorrectionParameters, progress: Progress
+) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+    """Mean of the samples, their standard deviation where there are several, and how they were drawn.
+
+    Slices are taken across the axis of the largest spacing, the first of several, and cut to the head.
+    """
+    bundle, voxels = diffusion_bundle(), prepared.voxels
+    if parameters.start > bundle.section.get("highest", 1.0):
+        raise InputError(f"This diffusion model can start from at most {bundle.section['highest']:g} of the noise.")
+    device = resolve_device(parameters.device)
+    network = runner.ready_network(bundle, device)
+    axis = int(np.argmax(np.round(prepared.volume.spacing[::-1], 3)))
+    box = head_part(voxels, axis)
+    made = []
+    with autocast(device, resolve_precision(parameters.precision, device)):
+        for n in range(parameters.draws):
+            plan = diffusion.SamplingPlan(parameters.steps, seed=parameters.seed + n, start=parameters.start)
+            sampled = diffusion.sample_volume(
+                network,
+                voxels[box][None],
+                plan,
+                neighbors=bundle.section.get("neighbors", 0),
+                estimate=estimate[box],
+                axis=axis,
+                progress=part_of(progress, n / parameters.draws, (n + 1) / parameters.draws),
+            )
+            made.append(np.maximum(sampled, 0))
+    volumes = {"output": estimate.copy()}
+    volumes["output"][box] = np.where(voxels[box] != 0, np.mean(made, axis=0), 0)
+    if len(made) > 1:
+        volumes["spread"] = np.zeros_like(estimate)
+        volumes["spread"][box] = np.std(made, axis=0, ddof=1)
+    facts = {
+        "bundle": bundle.name,
+        "weights_sha256": bundle.weights_sha256,
+        "axis_kji": axis,
+        "stripe_index": {
+            "input": round(diffusion.stripe_index(voxels, axis), 5),
+            "output": round(diffusion.stripe_index(volumes["output"], axis), 5),
+        },
+    }
+    return volumes, facts
+
+
+def head_part(voxels: np.ndarray, axis: int, *, level: float = 0.05, margin: int = 8) -> tuple[slice, ...]:
+    """The smallest box around what is brighter than `level`, with a margin in the plane of the slices."""
+    bright, box = voxels > level, []
+    for a, n in enumerate(voxels.shape):
+        hits = np.flatnonzero(bright.any(axis=tuple(b for b in range(3) if b != a)))
+        wide = 0 if a == axis else margin
+        box.append(slice(max(hits[0] - wide, 0), min(hits[-1] + wide + 1, n)) if hits.size else slice(None))
+    return tuple(box)

@@ -1,0 +1,47 @@
+"""How much of what the network would change is changed, by the estimated severity.
+
+Where there is little motion a network can only do harm, and where the estimate errs it does. The strength is nothing up
+to one severity, rises linearly, and is at its largest from another one on. All three are chosen on held-out volumes so
+that none of them gets worse (`Testing/Benchmarks/motion_strength_fit.py`), and are numbers in the bundle's metadata.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from ..errors import BundleError
+
+
+@dataclass(frozen=True)
+class Strength:
+    """Strength as a function of severity.
+
+    Args:
+        none_mm: up to this estimate nothing is changed.
+        full_mm: from this estimate on the strength is `largest`, 0 to 1.
+    """
+
+    none_mm: float = 0.0
+    full_mm: float = 0.0
+    largest: float = 1.0
+
+    @classmethod
+    def from_section(cls, section: dict[str, Any]) -> Strength:
+        """From the `synthmri` section of a bundle; everything is changed where it states none. Raises BundleError."""
+        try:
+            values = {name: float(value) for name, value in dict(section.get("strength", {})).items()}
+            return cls(**values)
+        except (TypeError, ValueError):
+            raise BundleError("The bundle's strength of correction is not readable. Install it again.") from None
+
+    def as_dict(self) -> dict[str, float]:
+        return asdict(self)
+
+    def at(self, severity_mm: float) -> float:
+        """The share of the change that is made at an estimated severity [mm]."""
+        if severity_mm <= self.none_mm and self.none_mm > 0:
+            return 0.0
+        if severity_mm >= self.full_mm:
+            return self.largest
+        return self.largest * (severity_mm - self.none_mm) / (self.full_mm - self.none_mm)
