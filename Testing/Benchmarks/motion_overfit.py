@@ -26,10 +26,9 @@ from SynthMRILib.evaluation import records  # noqa: E402
 from SynthMRILib.networks.unet import ResidualUNet  # noqa: E402
 from SynthMRILib.training.cache import Cache  # noqa: E402
 from SynthMRILib.training.losses import charbonnier, foreground_weight, gaussian_likelihood  # noqa: E402
-from SynthMRILib.training.motion_correction import BORDER, relative_error  # noqa: E402
+from SynthMRILib.training.motion_correction import INNER, relative_error  # noqa: E402
 from SynthMRILib.training.motion_patches import MotionPatchConfig, MotionPatchSampler  # noqa: E402
 
-INNER = (..., *(slice(BORDER, -BORDER),) * 3)
 WARMUP = 20
 
 
@@ -57,14 +56,14 @@ VARIANTS = {
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("pairs", type=Path)
-    parser.add_argument("--steps", type=int, default=90)
-    parser.add_argument("--size", type=int, default=48)
+    parser.add_argument("--steps", type=int, default=60)
+    parser.add_argument("--size", type=int, default=40)
     parser.add_argument("--record", action="store_true", help="write the record of the figures")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     config = MotionPatchConfig(size=arguments.size, clean=0.0, weakened=0.0)
     sampler = MotionPatchSampler(Cache(arguments.pairs), config, seed=3)
-    batch = tuple(torch.from_numpy(part) for part in sampler.batch(range(4)))
+    batch = tuple(torch.from_numpy(part) for part in sampler.batch(range(2)))
     found = {}
     for name, variant in VARIANTS.items():
         found[name] = fitted(variant, batch, arguments.steps)
@@ -74,7 +73,7 @@ def main() -> int:
         record = {
             "command": f"motion_overfit.py PAIRS --steps {arguments.steps} --size {arguments.size} --record",
             "commit": records.current_commit(CHECKOUT),
-            "data": "four training patches",
+            "data": "two training patches",
             "variants": found,
         }
         records.write_record(CHECKOUT / "Documentation" / "figures" / "motion_overfit.json", record)

@@ -2,10 +2,10 @@
 
     python Testing/Benchmarks/motion_quality.py CASES.safetensors DATA [--bundle NAME] [--autofocus N] [--record]
 
-CASES is what motion_cases.py made. Every case goes through the task as a user runs it; "network" is the network made to
-correct (`force`), so that what the decision holds back is measured as well. Results are registered rigidly to the
-reference before any figure is taken. Autofocus takes minutes and is measured on the first N cases of severe own motion.
-With `--block` only the middle of every case is looked at.
+CASES is what motion_cases.py made. Every case goes through the task as a user runs it, with its decision and its
+strength; where it leaves a volume unchanged the gain is zero. Results are registered rigidly to the reference before
+any figure is taken. Autofocus takes minutes and is measured on the first N cases of severe own motion. With `--block`
+only the middle of every case is looked at.
 """
 
 from __future__ import annotations
@@ -51,6 +51,7 @@ def main() -> int:
     parser.add_argument("--block", type=int, default=0, help="edge of the middle that is looked at; 0 for everything")
     parser.add_argument("--autofocus", type=int, default=0, metavar="N")
     parser.add_argument("--minutes", type=float, default=1e9, help="leave out the cases that come later than this")
+    parser.add_argument("--force", action="store_true", help="correct whatever the decision says")
     parser.add_argument("--record", action="store_true", help="write the record of the figures")
     arguments = parser.parse_args()
     bundle = load_bundle(arguments.bundle)
@@ -60,7 +61,7 @@ def main() -> int:
     for index in range(0, len(cache), 2):
         if time.monotonic() - started > 60 * arguments.minutes:
             break
-        row, corrected = measured(cache, index, bundle)
+        row, corrected = measured(cache, index, bundle, force=arguments.force)
         extra = cache.entries[index].extra
         if left and extra["kind"] == "own" and extra["severity_mm"] > 2:
             row, left = row | focused(cache, index), left - 1
@@ -72,6 +73,7 @@ def main() -> int:
             lesions.append({**case_name(cache, index), **kept_lesions(cache, index, corrected, arguments.data)})
     record = {
         "command": f"motion_quality.py {arguments.cases.name} DATA --block {arguments.block} --record",
+        "forced": arguments.force,
         "commit": records.current_commit(CHECKOUT),
         "bundles": {b.name: b.weights_sha256 for b in (bundle, severity_bundle())},
         "data": "heads 16 and 17, patient19 (patient07 was used for training); parts of 88 voxels along the readout",
@@ -123,16 +125,17 @@ def pair(cache: Middle, index: int) -> tuple[Volume, np.ndarray]:
     return Volume(moved, Grid.from_spacing(moved.shape, spacing)), still
 
 
-def measured(cache: Middle, index: int, bundle) -> tuple[dict[str, Any], np.ndarray]:
-    """Figures of a case, and the voxels of the network."""
+def measured(cache: Middle, index: int, bundle, *, force: bool) -> tuple[dict[str, Any], np.ndarray]:
+    """Figures of a case, and the voxels of the result."""
     moved, still = pair(cache, index)
     started = time.process_time()
-    result = TASK.run({"input": moved}, bundle, TASK.parameters_class(device="cpu", force=True), lambda *_: None)
+    result = TASK.run({"input": moved}, bundle, TASK.parameters_class(device="cpu", force=force), lambda *_: None)
     seconds = time.process_time() - started
     corrected = result.outputs["output"].voxels
     mask = quality_mask(still)
-    before, after = (figures(still, voxels, mask, moved.grid) for voxels in (moved.voxels, corrected))
-    plain = decision_without_force(result.measurements["message"])
+    before = after = figures(still, moved.voxels, mask, moved.grid)
+    if not np.array_equal(corrected, moved.voxels):
+        after = figures(still, corrected, mask, moved.grid)
     first = not any(
         (e.subject, e.contrast) == (cache.entries[index].subject, cache.entries[index].contrast)
         for e in cache.entries[:index]
@@ -141,7 +144,8 @@ def measured(cache: Middle, index: int, bundle) -> tuple[dict[str, Any], np.ndar
         **case_name(cache, index),
         "estimate_mm": result.measurements["severity_before"]["severity_mm"],
         "estimate_after_mm": result.measurements["severity_after"]["severity_mm"],
-        "against": plain,
+        "decision": result.measurements["decision"],
+        "strength": result.measurements.get("strength", 0.0),
         "input": before,
         "network": after,
         "gain_db": round(after["psnr"] - before["psnr"], 3),
@@ -149,11 +153,6 @@ def measured(cache: Middle, index: int, bundle) -> tuple[dict[str, Any], np.ndar
         "voxels": int(moved.voxels.size),
         "first_of_volume": first,
     }, corrected
-
-
-def decision_without_force(message: str) -> str:
-    """What spoke against the correction, or nothing."""
-    return message.partition("Caution: ")[2]
 
 
 def figures(still: np.ndarray, voxels: np.ndarray, mask: np.ndarray, grid: Grid) -> dict[str, float]:
@@ -241,21 +240,21 @@ def lesion_mask(data: Path) -> np.ndarray:
     own = motion.draw(sample_generator(78, 0), sequence="tse-3d", severity=1.0)
     record = replace(drawn, motion=own, slab=0.55)
     part = motion_pairs.slab_of(volume.with_voxels(mask.voxels), record)
-    return np.pad(part.voxels > 0.5, [(m, m) for m in record.margin])
+    return np.pad(part.voxels > 0.5, [(m, m) for m in record.margin])[motion_pairs.trimmed_part(record, part)]
 
 
 def summary(rows: list[dict], clean: list[dict], lesions: list[dict]) -> dict[str, Any]:
     """Means by kind of motion and severity, and what the floors ask for."""
     groups: dict[str, list[dict]] = {}
     for row in rows:
-        groups.setdefault(f"{row['motion']} {'below' if row['severity_mm'] < 1.25 else 'above'} 1.25 mm", []).append(
-            row
-        )
+        side = "below" if row["severity_mm"] < 1.25 else "above"
+        groups.setdefault(f"{row['motion']} {side} 1.25 mm", []).append(row)
     found: dict[str, Any] = {
         name: {
             "cases": len(group),
             "gain_db": round(float(np.mean([r["gain_db"] for r in group])), 2),
             "worst_gain_db": min(r["gain_db"] for r in group),
+            "corrected": sum(r["decision"] == "corrected" for r in group),
             "ssim": [round(float(np.mean([r[k]["ssim"] for r in group])), 4) for k in ("input", "network")],
         }
         for name, group in sorted(groups.items())

@@ -96,6 +96,21 @@ def test_the_network_sees_slices_of_any_size_the_time_and_the_condition(
     assert not torch.allclose(noise, a_network(x, early, a_network.encode_condition(1 - condition)))
 
 
+@pytest.mark.parametrize("dimensions", [2, 3])
+def test_a_folded_network_takes_any_size_and_looks_at_its_condition(dimensions: int) -> None:
+    torch.manual_seed(0)
+    network = ConditionalDiffusion(**ARGUMENTS, dimensions=dimensions, fold=2, condition_channels=2).eval()
+    for parameter in network.parameters():
+        torch.nn.init.normal_(parameter, std=0.1)
+    shape = (9, 10, 7)[:dimensions]
+    noisy, condition = torch.rand(1, 1, *shape), torch.rand(1, 2, *shape)
+    encoded = network.encode_condition(condition)
+    seen = network(noisy, torch.tensor([5]), encoded)
+    assert seen.shape == noisy.shape
+    assert torch.equal(seen, network(noisy, torch.tensor([5]), condition=condition))
+    assert not torch.equal(seen, network(noisy, torch.tensor([5]), condition=condition.flip(-1)))
+
+
 def test_three_dimensions_work_as_two_do() -> None:
     network = ConditionalDiffusion(**ARGUMENTS, dimensions=3).eval()
     x = torch.randn(1, 1, 5, 6, 7)

@@ -8,12 +8,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from motion_support import a_head, a_severity_model, add_diffusion_bundle, features_of, make_motion_bundles, moving_head
 from scipy import stats
 from SynthMRILib.cli import main
 from SynthMRILib.errors import BundleError, InputError
 from SynthMRILib.evaluation.metrics import psnr
 from SynthMRILib.motion.autofocus import autofocus
+from SynthMRILib.motion.block_severity import block_features
 from SynthMRILib.motion.condition import UNKNOWN, condition_of, log_severity, severity_of_log
 from SynthMRILib.motion.decision import decide
 from SynthMRILib.motion.severity import SeverityModel, conformal_quantile
@@ -174,6 +176,28 @@ def test_a_weaker_correction_changes_proportionally_less_and_below_its_limit_not
     left = run(moved, with_strength(a_bundle, none_mm=5.0, full_mm=6.0, largest=1.0))
     assert left.measurements["decision"] == "unchanged"
     assert left.outputs["output"].voxels.tobytes() == moved.voxels.tobytes()
+
+
+def test_what_a_correcting_network_would_change_tells_how_much_motion_there_is():
+    voxels = (moving_head(2.0).moved.voxels / 900).astype(np.float32)
+    little, much = (block_features(Dimming(share), voxels) for share in (0.05, 0.2))
+    assert much["network_change"] - little["network_change"] == pytest.approx(np.log(4), abs=0.01)
+    assert much["network_median"] - little["network_median"] == pytest.approx(np.log(4), abs=0.01)
+    assert much["network_log_variance"] == -6.0
+    air = block_features(Dimming(0.1), np.zeros((20, 20, 20), dtype=np.float32))
+    assert np.isfinite(list(air.values())).all()
+
+
+class Dimming(torch.nn.Module):
+    """Takes a share of the brightness away, sure of it everywhere."""
+
+    def __init__(self, share: float) -> None:
+        super().__init__()
+        self.share = torch.nn.Parameter(torch.tensor(share))
+
+    def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        mean = x[:, :1] * (1 - self.share)
+        return mean, torch.full_like(mean, -6.0)
 
 
 def test_the_diffusion_model_samples_from_the_corrected_volume_and_says_it_is_experimental(a_bundle, tmp_path):

@@ -13,6 +13,7 @@ from SynthMRILib.bundles import load_bundle
 from SynthMRILib.simulation import motion
 from SynthMRILib.simulation.records import sample_generator
 from SynthMRILib.training.cache import Cache, Entry, prepared, write_cache
+from SynthMRILib.training.motion_correction import relative_error
 from SynthMRILib.training.motion_diffusion import MotionDiffusionConfig, MotionDiffusionTraining
 from SynthMRILib.training.motion_pairs import SLAB, MotionPairRecord, apply, draw, pack_motion, turns, upper_part
 from SynthMRILib.training.motion_patches import MotionPatchConfig, MotionPatchSampler
@@ -109,12 +110,15 @@ def test_a_sample_depends_on_its_number_alone_and_is_told_a_severity_near_the_tr
     ("task", "network", "figure"),
     [
         ("motion-correction", {"features": [4, 8], "convolutions": 1}, "gain_db_over_input_all"),
+        ("motion-correction-gan", {"features": [4, 8], "convolutions": 1, "fold": 2}, "gain_db_over_input_all"),
         ("motion-severity", {"features": [4, 4], "convolutions": 1, "hidden": 4}, "rank_correlation_of_patches"),
     ],
 )
 def test_a_short_training_gives_a_bundle_of_the_task(a_pair_cache, tmp_path, task, network, figure):
     data = {"cache": str(a_pair_cache), "validation_cache": str(a_pair_cache), "network": network, "batch": 2}
-    small = {"validation_size": 24} if task == "motion-correction" else {"validation_patches": 4, "thickness": 8}
+    small = {"validation_patches": 4, "thickness": 8} if task == "motion-severity" else {"validation_size": 24}
+    if task == "motion-correction-gan":
+        small["game"] = {"critic": "residual", "objective": "patch", "features": "none", "critic_features": [4, 4]}
     config = {
         "loop": {"steps": 2, "validate_every": 2, "checkpoint_every": 2, "log_every": 1},
         "patches": {"size": 24},
@@ -122,11 +126,11 @@ def test_a_short_training_gives_a_bundle_of_the_task(a_pair_cache, tmp_path, tas
     }
     train(task, config, tmp_path / "run", launch={"accelerator": "cpu", "devices": 1}, report=lambda _: None)
     bundle = load_bundle(tmp_path / "run" / "bundle")
-    assert bundle.task == task
+    assert bundle.task == task.removesuffix("-gan")
     assert bundle.experimental
     assert figure in bundle.section["validation"]
     with torch.inference_mode():
-        channels = 2 if task == "motion-correction" else 1
+        channels = 1 if task == "motion-severity" else 2
         mean, log_variance = bundle.build_network()(torch.rand(1, channels, 16, 16, 16))
     assert torch.isfinite(mean).all()
     assert torch.isfinite(log_variance).all()
@@ -172,3 +176,32 @@ def test_diffusion_samples_are_slices_with_their_neighbors_and_depend_on_the_ste
     other = training.batch(5, 1, 2)
     assert not torch.equal(other[0], condition[:3])
     assert other[0].shape == (3, 3, 16, 16)
+
+
+def test_the_loss_counts_a_slight_motion_as_much_as_a_severe_one():
+    still, weight = torch.rand(2, 1, 8, 8, 8), torch.ones(2, 1, 8, 8, 8)
+    error = torch.randn(1, 1, 8, 8, 8)
+    moved = still + torch.cat([0.01 * error, 1.0 * error])
+    halved = still + 0.5 * (moved - still)
+    assert relative_error(moved, moved, still, weight, floor=0.0).item() == pytest.approx(1.0)
+    assert relative_error(halved, moved, still, weight, floor=0.0).item() == pytest.approx(0.25)
+    assert relative_error(halved[:1], moved[:1], still[:1], weight[:1], floor=1e-4).item() < 0.2
+
+
+@pytest.mark.parametrize("field", ["noisy", "bent"])
+def test_noise_and_contrast_are_added_with_motion_and_without_alike(a_pair_cache, field):
+    samplers = [
+        MotionPatchSampler(Cache(a_pair_cache), MotionPatchConfig(size=16, clean=1.0, **{field: share}), seed=1)
+        for share in (0.0, 1.0)
+    ]
+    plain, changed = (sampler.sample(3) for sampler in samplers)
+    assert np.array_equal(changed.moved, changed.still)
+    assert not np.array_equal(changed.still, plain.still)
+
+
+def test_a_family_of_traces_is_drawn_and_heads_that_only_shift_are_among_them():
+    records = [draw(sample_generator(n), contrast="t1w", thick=False).motion.trace for n in range(60)]
+    assert {r.turning for r in records} == {True, False}
+    kinds = {event.event for r in records for event in r.events}
+    assert {"step", "nod"} <= kinds
+    assert any(r.smooth == 1.0 and not r.events for r in records)

@@ -1,5 +1,6 @@
 """Motion through k-space: exact where it can be, physical on any voxels, and labelled by how bad it is."""
 
+from dataclasses import replace
 from importlib.util import find_spec
 
 import numpy as np
@@ -164,6 +165,36 @@ def test_torchio_motion_is_there_for_comparison_or_says_what_to_install(an_objec
     first, second = (torchio_motion.apply(record, an_object).voxels for _ in range(2))
     assert np.array_equal(first, second)
     assert np.abs(first - an_object.voxels).max() > 0.01 * an_object.voxels.max()
+
+
+def test_the_severity_of_torchio_motion_is_told_in_mm_and_grows_with_its_jumps(an_object):
+    if find_spec("torchio") is None:
+        with pytest.raises(ResourceError, match="torchio"):
+            torchio_motion.apply_and_measure(torchio_motion.TorchIOMotionRecord(), an_object)
+        return
+    severities = []
+    for size in (0.0, 0.5, 2.0):
+        record = torchio_motion.TorchIOMotionRecord(size, size, 2, 5)
+        moved, severity = torchio_motion.apply_and_measure(record, an_object)
+        assert np.array_equal(moved.voxels, torchio_motion.apply(record, an_object).voxels)
+        severities.append(severity)
+    assert severities[0] == 0
+    assert 3 * severities[1] < severities[2] < 5 * severities[1]
+
+
+def test_a_head_that_only_shifts_is_scanned_as_the_general_way_does(an_object):
+    record = motion.draw(np.random.default_rng(4), sequence="mprage", severity=2.0)
+    shifting = replace(record, trace=replace(record.trace, turning=False))
+    fast = motion.apply(shifting, an_object)
+    assert np.abs(fast.poses[:, 3:]).max() < 1e-6
+    assert np.abs(fast.poses[:, :3]).max() > 0.1
+    order = view_orders.apply(record.order, an_object.grid)
+    image, pivot = an_object.voxels.astype(np.complex64), np.zeros(3)
+    turned = fast.poses + np.array([0, 0, 0, 2e-6, 0, 0])
+    shifted, general = (
+        moving_k_space(image, an_object.grid, order, poses, pivot=pivot) for poses in (fast.poses, turned)
+    )
+    assert np.abs(shifted - general).max() < 5e-3 * np.abs(general).max()
 
 
 def test_a_single_slice_can_move(an_object):

@@ -1,4 +1,9 @@
-"""What the severity network says of a few blocks of a volume."""
+"""What a network says of motion in the blocks of a volume: nearly all of the head, not its middle alone.
+
+A network that corrects motion knows best how much there is: what it would change, compared with the edges that motion
+displaces, is a displacement; its log-variance says what it cannot correct. A network that estimates severity itself
+(`networks/severity.py`) gives its logarithm.
+"""
 
 from __future__ import annotations
 
@@ -7,9 +12,15 @@ import torch
 from scipy import ndimage
 from torch import nn
 
+from ..networks.severity import SeverityNet
+from .condition import UNKNOWN
+
 BLOCK = 64
-MOST_BLOCKS = 6
+BORDER = 8
+"""Voxels at the border of a block that do not count: a network sees little of their surroundings."""
+MOST_BLOCKS = 12
 SIGNAL = 0.05
+SMALLEST = 1e-4
 
 
 def block_starts(voxels: np.ndarray, *, size: int = BLOCK, most: int = MOST_BLOCKS) -> list[tuple[int, ...]]:
@@ -25,22 +36,59 @@ def block_starts(voxels: np.ndarray, *, size: int = BLOCK, most: int = MOST_BLOC
     return [starts[n] for n in np.argsort(shares)[::-1][:most]]
 
 
-@torch.inference_mode()
 def block_features(network: nn.Module, voxels: np.ndarray) -> dict[str, float]:
-    """Median, lower and upper quartile over blocks of the logarithm of the severity, and the median log-variance."""
-    device = next(network.parameters()).device
-    values = []
-    for start in block_starts(voxels):
-        block = np.zeros((BLOCK,) * 3, dtype=np.float32)
-        part = voxels[tuple(slice(s, s + BLOCK) for s in start)]
-        block[tuple(slice(n) for n in part.shape)] = part
-        mean, log_variance = network(torch.from_numpy(block)[None, None].to(device))
-        values.append((mean.item(), log_variance.item()))
-    means, log_variances = np.array(values).T
-    low, middle, high = np.percentile(means, (25, 50, 75))
+    """Quartiles over blocks of the logarithm of the severity or displacement, and the median log-variance.
+
+    Of a correcting network also "network_change", what it changes relative to the brightness, and
+    "network_direction", how much more it does so along one axis than along another.
+    """
+    blocks = [block_at(voxels, start) for start in block_starts(voxels)]
+    if isinstance(network, SeverityNet):
+        rows = [estimated(network, block) for block in blocks]
+    else:
+        rows = [changed(network, block) for block in blocks if (inner(block) > SIGNAL).mean() > 0.02]
+        rows = rows or [changed(network, blocks[0])]
+    table = {name: [row[name] for row in rows] for name in rows[0]}
+    low, middle, high = np.percentile(table.pop("level"), (25, 50, 75))
+    quartiles = {"network_median": float(middle), "network_low": float(low), "network_high": float(high)}
+    return {**quartiles, **{f"network_{name}": float(np.median(values)) for name, values in table.items()}}
+
+
+def block_at(voxels: np.ndarray, start: tuple[int, ...]) -> np.ndarray:
+    """A cube of `BLOCK` voxels, zero beyond the volume."""
+    block = np.zeros((BLOCK,) * 3, dtype=np.float32)
+    part = voxels[tuple(slice(s, s + BLOCK) for s in start)]
+    block[tuple(slice(n) for n in part.shape)] = part
+    return block
+
+
+def inner(block: np.ndarray) -> np.ndarray:
+    return block[(slice(BORDER, -BORDER),) * 3]
+
+
+@torch.inference_mode()
+def estimated(network: nn.Module, block: np.ndarray) -> dict[str, float]:
+    """The word of a network that estimates severity."""
+    mean, log_variance = network(torch.from_numpy(block)[None, None].to(next(network.parameters()).device))
+    return {"level": mean.item(), "log_variance": log_variance.item()}
+
+
+@torch.inference_mode()
+def changed(network: nn.Module, block: np.ndarray) -> dict[str, float]:
+    """What a network would change that corrects and is told no severity."""
+    channels = torch.from_numpy(np.stack([block, np.full_like(block, UNKNOWN)])[None])
+    channels = channels.to(next(network.parameters()).device).contiguous(memory_format=torch.channels_last_3d)
+    mean, log_variance = (inner(part[0, 0].float().cpu().numpy()) for part in network(channels))
+    head = inner(block) > SIGNAL
+    head = head if head.any() else np.ones_like(head)
+    change = mean - inner(block)
+    smooth = inner(ndimage.gaussian_filter(block, 1.0))
+    slope = np.sqrt(sum(np.mean(g[head] ** 2) for g in np.gradient(smooth)))
+    size = float(np.sqrt(np.mean(change[head] ** 2)))
+    along = [float(np.sqrt(np.mean(np.diff(change, axis=axis) ** 2))) + SMALLEST for axis in range(3)]
     return {
-        "network_median": float(middle),
-        "network_low": float(low),
-        "network_high": float(high),
-        "network_log_variance": float(np.median(log_variances)),
+        "level": float(np.log(size / max(slope, SMALLEST) + SMALLEST)),
+        "change": float(np.log(size / max(float(smooth[head].mean()), SMALLEST) + SMALLEST)),
+        "log_variance": float(log_variance[head].mean()),
+        "direction": float(np.log(max(along) / min(along))),
     }

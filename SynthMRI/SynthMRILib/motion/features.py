@@ -5,12 +5,16 @@
 - coefficient of joint variation of the two brightest of three classes (Ganzetti et al. 2016, there of grey and white);
 - ripples: fluctuation at a scale of a few voxels in the flattest parts of the head;
 - roughness of k-space along each axis: motion sets lines of k-space against their neighbors;
-- ghosting in air: signal beside the head along one axis over that in the rest of the air (zero for a stripped volume).
+- ghosting in air: signal beside the head along one axis over that in the rest of the air (zero for a stripped volume);
+- direction: how much stronger ghosts in air, and ripples in the head, are along one axis than along another, because
+  motion acts along the axes of phase encoding and noise along all.
 
 All are dimensionless. Arrays are (k, j, i) in network units (see `intensity.py`).
 """
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 import numpy as np
 from scipy import fft, ndimage
@@ -26,6 +30,7 @@ def image_features(voxels: np.ndarray) -> dict[str, float]:
     head = voxels[middle_of(box, voxels.shape)]
     mask = ndimage.binary_fill_holes(ndimage.binary_closing(head > FOREGROUND, iterations=2))
     roughness = sorted(k_space_roughness(head))
+    ghosts = air_levels(voxels, box)
     return {
         "gradient_entropy": gradient_entropy(head, mask),
         "entropy_focus": entropy_focus(head[mask]),
@@ -34,7 +39,9 @@ def image_features(voxels: np.ndarray) -> dict[str, float]:
         "ripples_coarse": ripples(head, mask, size=7),
         "roughness_low": roughness[0],
         "roughness_high": roughness[-1],
-        "air_ghosting": air_ghosting(voxels, box),
+        "air_ghosting": air_ghosting(ghosts),
+        "air_direction": direction(list(ghosts.beside)),
+        "ripple_direction": direction(directed_ripples(head, mask)),
     }
 
 
@@ -121,8 +128,36 @@ def k_space_roughness(voxels: np.ndarray) -> list[float]:
     return found
 
 
-def air_ghosting(voxels: np.ndarray, box: tuple[slice, ...]) -> float:
-    """Largest over the axes of log(signal beside the head along it / signal in the rest of the air); 0 without air."""
+def directed_ripples(voxels: np.ndarray, mask: np.ndarray) -> list[float]:
+    """For each axis the root mean square second difference along it, over the flattest third of the head."""
+    inside = ndimage.binary_erosion(mask, iterations=2)
+    if not inside.any():
+        return [0.0] * 3
+    slope = sum(g**2 for g in np.gradient(ndimage.gaussian_filter(voxels, 1.5)))
+    flat = inside & (slope <= np.percentile(slope[inside], 33))
+    found = []
+    for axis in range(3):
+        second = np.roll(voxels, 1, axis) + np.roll(voxels, -1, axis) - 2 * voxels
+        found.append(float(np.sqrt(np.mean(second[flat] ** 2))))
+    return found
+
+
+def direction(levels: list[float]) -> float:
+    """Logarithm of the largest level over the smallest; 0 where fewer than two are above zero."""
+    levels = [level for level in levels if level > 1e-5]
+    return float(np.log(max(levels) / min(levels))) if len(levels) > 1 else 0.0
+
+
+@dataclass(frozen=True)
+class AirLevels:
+    """Mean signal in the air beside the head along each axis that has some, and in the rest of the air."""
+
+    beside: tuple[float, ...]
+    rest: float
+
+
+def air_levels(voxels: np.ndarray, box: tuple[slice, ...]) -> AirLevels:
+    """The levels of a volume whose head lies in `box`; zero where there is no air."""
     outside = np.ones(voxels.shape, dtype=bool)
     outside[box] = False
     beside = []
@@ -131,8 +166,11 @@ def air_ghosting(voxels: np.ndarray, box: tuple[slice, ...]) -> float:
         column[tuple(slice(None) if a == axis else box[a] for a in range(3))] = True
         beside.append(column & outside)
     rest = outside & ~np.logical_or.reduce(beside)
-    floor = float(voxels[rest].mean()) if rest.any() else 0.0
-    if floor <= 1e-4:
-        return 0.0
-    levels = [float(voxels[b].mean()) for b in beside if b.sum() > 100]
-    return float(np.log(max(levels) / floor)) if levels and max(levels) > 0 else 0.0
+    levels = tuple(float(voxels[b].mean()) for b in beside if b.sum() > 100)
+    return AirLevels(levels, float(voxels[rest].mean()) if rest.any() else 0.0)
+
+
+def air_ghosting(levels: AirLevels) -> float:
+    """Logarithm of the largest level beside the head over that in the rest of the air; 0 without air."""
+    largest = max(levels.beside, default=0.0)
+    return float(np.log(largest / levels.rest)) if levels.rest > 1e-4 and largest > 0 else 0.0

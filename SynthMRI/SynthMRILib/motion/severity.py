@@ -1,6 +1,6 @@
 """How severe motion is in a volume [mm], with an interval, and whether the volume is like those that was learned from.
 
-Image features and what a small network says of a few blocks go into a ridge regression of the logarithm of the
+Image features and what a network says of the blocks of the volume go into a ridge regression of the logarithm of the
 severity. Its interval is conformal: the quantile of the absolute errors on held-out volumes (Vovk et al. 2005), so that
 it covers a new volume of the same kind with the stated probability. Coefficients are numbers in the metadata of the
 bundle; nothing is evaluated.

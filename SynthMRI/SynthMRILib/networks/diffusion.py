@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from ..errors import ResourceError
 from .noise_schedule import NoiseSchedule
 from .rrdb import SLOPE
+from .unet import folded, unfolded
 
 CONVOLUTIONS = {2: nn.Conv2d, 3: nn.Conv3d}
 
@@ -48,6 +49,8 @@ class ConditionalDiffusion(nn.Module):
         units: residual units at each level.
         groups: channels are normalized in so many groups.
         dimensions: 2 for slices, 3 for blocks (then there is one more axis everywhere).
+        fold: edge of the squares (cubes) of pixels that become channels at the entry and pixels again at the exit, as
+            in `unet.py`: with 2 a step costs about a quarter.
         steps, first_noise, last_noise: the noise schedule.
     """
 
@@ -63,6 +66,7 @@ class ConditionalDiffusion(nn.Module):
         units: int = 1,
         groups: int = 8,
         dimensions: int = 2,
+        fold: int = 1,
         steps: int = 1000,
         first_noise: float = 1e-4,
         last_noise: float = 0.02,
@@ -70,18 +74,33 @@ class ConditionalDiffusion(nn.Module):
         super().__init__()
         self.dimensions = dimensions
         self.schedule = NoiseSchedule(steps=steps, first=first_noise, last=last_noise)
-        self.stride = 2 ** (len(features) - 1)
+        self.fold = fold
+        self.stride = fold * 2 ** (len(features) - 1)
         self.features = features[0]
         self.peak_channels = 8 * max(features[0], encoder_features[-1])
         #: It sees the whole slice: there is no halo that would make tiles exact.
         self.receptive_field_radius = 0
-        self.noisy_encoder = encoder(dimensions, 1, encoder_features)
-        self.condition_encoder = encoder(dimensions, condition_channels, encoder_features)
-        self.unet = time_unet(dimensions, encoder_features[-1], features, attention, units=units, groups=groups)
+        each = fold**dimensions
+        self.noisy_encoder = encoder(dimensions, each, encoder_features)
+        self.condition_encoder = encoder(dimensions, condition_channels * each, encoder_features)
+        self.unet = time_unet(
+            dimensions, encoder_features[-1], features, attention, units=units, groups=groups, outputs=each
+        )
 
     def encode_condition(self, condition: Tensor) -> Tensor:
         """What `forward` needs of the condition; it stays the same over all steps of a sample."""
-        return self.condition_encoder(condition)
+        return self.condition_encoder(self._folded(condition))
+
+    def _folded(self, x: Tensor) -> Tensor:
+        """Padded to a multiple of the stride, with squares of pixels as channels."""
+        missing = [-size % self.stride for size in x.shape[2:]]
+        x = functional.pad(x, [amount for size in reversed(missing) for amount in (0, size)])
+        if self.dimensions == 3:
+            return folded(x, self.fold)
+        return functional.pixel_unshuffle(x, self.fold)
+
+    def _unfolded(self, x: Tensor) -> Tensor:
+        return unfolded(x, self.fold) if self.dimensions == 3 else functional.pixel_shuffle(x, self.fold)
 
     def forward(
         self, noisy: Tensor, t: Tensor, encoded: Tensor | None = None, *, condition: Tensor | None = None
@@ -92,12 +111,8 @@ class ConditionalDiffusion(nn.Module):
             encoded: from `encode_condition`; in training, where it changes with every step, `condition` is given.
         """
         encoded = self.encode_condition(condition) if encoded is None else encoded
-        summed = self.noisy_encoder(noisy) + encoded
-        shape = noisy.shape[2:]
-        missing = [-size % self.stride for size in shape]
-        padding = [amount for size in reversed(missing) for amount in (0, size)]
-        noise = self.unet(functional.pad(summed, padding), t)
-        return noise[(..., *(slice(size) for size in shape))]
+        noise = self._unfolded(self.unet(self.noisy_encoder(self._folded(noisy)) + encoded, t))
+        return noise[(..., *(slice(size) for size in noisy.shape[2:]))]
 
 
 def encoder(dimensions: int, inputs: int, features: tuple[int, ...]) -> nn.Sequential:
@@ -106,9 +121,16 @@ def encoder(dimensions: int, inputs: int, features: tuple[int, ...]) -> nn.Seque
 
 
 def time_unet(
-    dimensions: int, inputs: int, features: tuple[int, ...], attention: tuple[int, ...], *, units: int, groups: int
+    dimensions: int,
+    inputs: int,
+    features: tuple[int, ...],
+    attention: tuple[int, ...],
+    *,
+    units: int,
+    groups: int,
+    outputs: int = 1,
 ) -> nn.Module:
-    """MONAI's U-Net with time embedding, one output channel. Raises ResourceError when MONAI is not installed."""
+    """MONAI's U-Net with time embedding. Raises ResourceError when MONAI is not installed."""
     try:
         import einops  # noqa: F401  (MONAI's attention needs it and does not bring it)
         from monai.networks.nets import DiffusionModelUNet
@@ -119,7 +141,7 @@ def time_unet(
     return DiffusionModelUNet(
         spatial_dims=dimensions,
         in_channels=inputs,
-        out_channels=1,
+        out_channels=outputs,
         num_res_blocks=units,
         channels=tuple(features),
         attention_levels=tuple(bool(a) for a in attention),

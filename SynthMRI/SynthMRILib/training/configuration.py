@@ -17,6 +17,7 @@ TRAININGS = {
     "denoising": ("denoising", "DenoisingTraining"),
     "through-plane": ("through_plane", "ThroughPlaneTraining"),
     "motion-correction": ("motion_correction", "MotionCorrectionTraining"),
+    "motion-correction-gan": ("motion_adversarial", "MotionAdversarialTraining"),
     "motion-severity": ("motion_severity", "MotionSeverityTraining"),
     "motion-diffusion": ("motion_diffusion", "MotionDiffusionTraining"),
     "synthetic-dir": ("synthetic_dir", "SyntheticDirTraining"),

@@ -22,6 +22,7 @@ from .pictures import SHOWN, Slice
 BORDER = 8
 """Voxels at the border of a patch that do not count: the network sees little of their surroundings."""
 
+INNER = (..., *(slice(BORDER, -BORDER),) * 3)
 CLEAN_EVERY = 4
 """Of every fourth held-out pair the volume without motion is corrected as well."""
 
@@ -84,15 +85,18 @@ class MotionCorrectionTraining:
         return torch.from_numpy(moved), torch.from_numpy(still)
 
     def loss(self, network: nn.Module, batch: tuple[Tensor, ...]) -> tuple[Tensor, dict[str, float]]:
-        moved, still = batch
-        inner = (..., *(slice(BORDER, -BORDER),) * 3)
-        mean, log_variance = (part[inner] for part in network(moved.contiguous(memory_format=torch.channels_last_3d)))
-        still = still[inner]
+        _, loss, figures = self.fidelity(network, *batch)
+        return loss, figures
+
+    def fidelity(self, network: nn.Module, moved: Tensor, still: Tensor) -> tuple[Tensor, Tensor, dict[str, float]]:
+        """What the network makes inside of the border, the loss of it, and figures."""
+        outputs = network(moved.contiguous(memory_format=torch.channels_last_3d))
+        mean, log_variance, still, first = (part[INNER] for part in (*outputs, still, moved[:, :1]))
         weight = foreground_weight(still)
-        fidelity = relative_error(mean, moved[:, :1][inner], still, weight, floor=self.config.floor)
+        relative = relative_error(mean, first, still, weight, floor=self.config.floor)
         likelihood = gaussian_likelihood(mean, log_variance, still, weight)
-        loss = fidelity + self.config.variance_weight * likelihood
-        return loss, {"fidelity": fidelity.item(), "likelihood": likelihood.item()}
+        figures = {"fidelity": relative.item(), "likelihood": likelihood.item()}
+        return mean, relative + self.config.variance_weight * likelihood, figures
 
     def validate(self, network: nn.Module) -> dict[str, float]:
         return self.held_out.gains(network)
