@@ -54,12 +54,13 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("bundle", type=Path)
     parser.add_argument("--validate", type=Path, default=PAIRS)
+    parser.add_argument("--pairs", type=int, default=10**6, help="use the first so many pairs")
     parser.add_argument("--record", action="store_true", help="write the record of the figures")
     arguments = parser.parse_args()
     from SynthMRILib.bundles import METADATA, load_bundle
 
     bundle = load_bundle(arguments.bundle)
-    rows = gathered(bundle, arguments.validate)
+    rows = gathered(bundle, arguments.validate, arguments.pairs)
     model, figures, estimates, tried = calibrated(rows)
     kept = {f"{row['index']} {row['amount']:g}": float(e) for row, e in zip(rows, estimates)}
     estimates_path(arguments.validate).write_text(json.dumps(kept), encoding="utf-8")
@@ -69,7 +70,7 @@ def main() -> int:
     (bundle.folder / METADATA).write_text(json.dumps(metadata, indent=2), encoding="utf-8")
     if arguments.record:
         record = {
-            "command": f"motion_severity_fit.py BUNDLE --validate {arguments.validate.name} --record",
+            "command": f"motion_severity_fit.py BUNDLE --pairs {arguments.pairs} --record",
             "commit": records.current_commit(CHECKOUT),
             "bundle_sha256": bundle.weights_sha256,
             "data": "heads 13 to 15 and longitudinal03, held out; each subject estimated without itself",
@@ -95,22 +96,22 @@ def estimates_left_out(pairs: Path) -> dict[str, float]:
     return json.loads(estimates_path(pairs).read_text(encoding="utf-8"))
 
 
-def gathered(bundle, path: Path) -> list[Row]:
+def gathered(bundle, path: Path, pairs: int) -> list[Row]:
     """Features and severity of every volume; kept beside the cache, as they take minutes."""
     kept = path.with_suffix(f".features.{bundle.weights_sha256[:8]}.json")
     if not kept.is_file():
-        kept.write_text(json.dumps(list(measured(bundle, path))), encoding="utf-8")
+        kept.write_text(json.dumps(list(measured(bundle, path, pairs))), encoding="utf-8")
     return json.loads(kept.read_text(encoding="utf-8"))
 
 
-def measured(bundle, path: Path) -> Iterator[Row]:
+def measured(bundle, path: Path, pairs: int) -> Iterator[Row]:
     from SynthMRILib.intensity import IntensityScale
     from SynthMRILib.motion.estimate import all_features
     from SynthMRILib.tasks.base import Parameters
     from SynthMRILib.training.cache import Cache
 
     cache = Cache(path)
-    for index in range(0, len(cache), 2):
+    for index in range(0, min(len(cache), 2 * pairs), 2):
         moved, still = (cache.volume(index + n).astype(np.float32) for n in (0, 1))
         for amount in amounts_of(index):
             voxels = np.maximum(still + np.float32(amount) * (moved - still), 0)
@@ -122,7 +123,7 @@ def measured(bundle, path: Path) -> Iterator[Row]:
                 "severity_mm": amount * cache.entries[index].extra["severity_mm"],
                 "features": all_features(bundle, voxels, Parameters(device="cpu"), lambda *_: None),
             }
-        sys.stderr.write(f"{index // 2 + 1} of {len(cache) // 2}\n")
+        sys.stderr.write(f"{index // 2 + 1} of {min(len(cache) // 2, pairs)}\n")
 
 
 def calibrated(rows: list[Row]) -> tuple[SeverityModel, dict[str, Any], np.ndarray, dict[str, float]]:

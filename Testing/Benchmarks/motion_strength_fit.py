@@ -37,6 +37,7 @@ LARGEST = (0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
 MOST_LOSS_DB = 0.1
 CLEAN_SHARE = 0.96
 SIGNAL = 0.02
+EDGE = 112
 Row = dict[str, Any]
 
 
@@ -44,10 +45,11 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("bundle", type=Path)
     parser.add_argument("--validate", type=Path, default=PAIRS)
+    parser.add_argument("--pairs", type=int, default=10**6, help="use the first so many pairs")
     parser.add_argument("--record", action="store_true", help="write the record of the figures")
     arguments = parser.parse_args()
     bundle = load_bundle(arguments.bundle)
-    rows = kept_rows(bundle, arguments.validate)
+    rows = kept_rows(bundle, arguments.validate, arguments.pairs)
     strength = chosen(rows)
     figures = summary(rows, strength)
     metadata = json.loads((bundle.folder / METADATA).read_text(encoding="utf-8"))
@@ -56,7 +58,7 @@ def main() -> int:
     (bundle.folder / METADATA).write_text(json.dumps(metadata, indent=2), encoding="utf-8")
     if arguments.record:
         record = {
-            "command": f"motion_strength_fit.py BUNDLE --validate {arguments.validate.name} --record",
+            "command": f"motion_strength_fit.py BUNDLE --pairs {arguments.pairs} --record",
             "commit": records.current_commit(CHECKOUT),
             "bundle_sha256": bundle.weights_sha256,
             "data": "heads 13 to 15 and longitudinal03, held out",
@@ -70,23 +72,24 @@ def main() -> int:
     return 0
 
 
-def kept_rows(bundle: Bundle, path: Path) -> list[Row]:
+def kept_rows(bundle: Bundle, path: Path, pairs: int) -> list[Row]:
     """One row a volume, kept beside the cache: they take minutes."""
     kept = path.with_suffix(f".strength.{bundle.weights_sha256[:8]}.json")
     if not kept.is_file():
-        kept.write_text(json.dumps(list(measured(bundle, path))), encoding="utf-8")
+        kept.write_text(json.dumps(list(measured(bundle, path, pairs))), encoding="utf-8")
     return json.loads(kept.read_text(encoding="utf-8"))
 
 
-def measured(bundle: Bundle, path: Path) -> Iterator[Row]:
+def measured(bundle: Bundle, path: Path, pairs: int) -> Iterator[Row]:
     """For each volume what the parabola needs: |e|^2, <e, r> and |r|^2 of its error e and the network's change r."""
     from SynthMRILib.inference import runner
     from SynthMRILib.tasks.base import Parameters
     from SynthMRILib.tasks.super_resolution import forward_mean
 
     cache, estimates = Cache(path), estimates_left_out(path)
-    for index in range(0, len(cache), 2):
-        moved, still = (cache.volume(index + n).astype(np.float32) for n in (0, 1))
+    for index in range(0, min(len(cache), 2 * pairs), 2):
+        part = middle(cache.shape(index))
+        moved, still = (cache.volume(index + n)[part].astype(np.float32) for n in (0, 1))
         entry, mask = cache.entries[index], still > SIGNAL
         for amount in amounts_of(index):
             volume = np.maximum(still + np.float32(amount) * (moved - still), 0)
@@ -112,7 +115,12 @@ def measured(bundle: Bundle, path: Path) -> Iterator[Row]:
                 "product": float(np.mean(error * change)),
                 "change": float(np.mean(change**2)),
             }
-        sys.stderr.write(f"{index // 2 + 1} of {len(cache) // 2}\n")
+        sys.stderr.write(f"{index // 2 + 1} of {min(len(cache) // 2, pairs)}\n")
+
+
+def middle(shape: tuple[int, int, int]) -> tuple[slice, ...]:
+    """The middle of a volume, at most `EDGE` voxels along each axis: gains there stand for the whole."""
+    return tuple(slice((n - min(n, EDGE)) // 2, (n + min(n, EDGE)) // 2) for n in shape)
 
 
 def gain_db(row: Row, strength: float) -> float:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 from SynthMRILib.inference.runner import make_plan, run_tiles, with_conditions
-from SynthMRILib.networks.unet import ResidualUNet, folded, unfolded
+from SynthMRILib.networks.unet import AMPLIFIED, ResidualUNet, detailed, folded, unfolded
 from SynthMRILib.progress import no_progress
 
 
@@ -25,9 +25,13 @@ def test_output_has_the_shape_of_the_input(shape: tuple[int, int, int], fold: in
 
 
 @pytest.mark.parametrize("features", [(4, 6), (4, 6, 8)])
-@pytest.mark.parametrize(("convolutions", "fold"), [(1, 1), (2, 1), (1, 2)])
-def test_receptive_field_lies_within_the_stated_radius(features: tuple[int, ...], convolutions: int, fold: int) -> None:
-    network = a_network(features=features, convolutions=convolutions, fold=fold)
+@pytest.mark.parametrize(
+    ("convolutions", "fold", "details"), [(1, 1, False), (2, 1, False), (1, 2, False), (1, 2, True)]
+)
+def test_receptive_field_lies_within_the_stated_radius(
+    features: tuple[int, ...], convolutions: int, fold: int, details: bool
+) -> None:
+    network = a_network(features=features, convolutions=convolutions, fold=fold, details=details)
     radius = network.receptive_field_radius
     size, reached = 2 * radius + 9, 0
     for middle in range(radius + 2, radius + 2 + network.stride):
@@ -39,9 +43,9 @@ def test_receptive_field_lies_within_the_stated_radius(features: tuple[int, ...]
 
 
 @pytest.mark.parametrize("shape", [(40, 21, 18), (61, 8, 9)])
-@pytest.mark.parametrize(("tile", "fold"), [(7, 1), (16, 1), (16, 2)])
-def test_tiled_result_equals_the_whole_volume(shape: tuple[int, int, int], tile: int, fold: int) -> None:
-    network = a_network(channels=3, fold=fold)
+@pytest.mark.parametrize(("tile", "fold", "details"), [(7, 1, False), (16, 1, False), (16, 2, True)])
+def test_tiled_result_equals_the_whole_volume(shape: tuple[int, int, int], tile: int, fold: int, details: bool) -> None:
+    network = a_network(channels=3, fold=fold, details=details)
     voxels = np.random.default_rng(0).random((2, *shape), dtype=np.float32)
 
     def run(edge: int) -> np.ndarray:
@@ -92,3 +96,11 @@ def test_folding_voxels_into_channels_and_back_changes_nothing() -> None:
 def test_a_folded_network_returns_its_input_before_it_has_learned() -> None:
     x = torch.rand(1, 2, 8, 8, 8)
     assert torch.equal(ResidualUNet(channels=2, features=(8, 8), fold=2).eval()(x)[0], x[:, :1])
+
+
+def test_details_are_what_box_filters_take_away() -> None:
+    x = torch.rand(1, 1, 12, 12, 12)
+    fine, coarse = detailed(x)[0, :, 6, 6, 6] / AMPLIFIED
+    smooth = torch.nn.functional.avg_pool3d(x, 3, stride=1, padding=1)
+    assert torch.isclose(fine, (x - smooth)[0, 0, 6, 6, 6])
+    assert torch.isclose(coarse, smooth[0, 0, 6, 6, 6] - smooth[0, 0, 3:10, 3:10, 3:10].mean(), atol=1e-6)

@@ -18,7 +18,7 @@ from .condition import UNKNOWN
 BLOCK = 64
 BORDER = 8
 """Voxels at the border of a block that do not count: a network sees little of their surroundings."""
-MOST_BLOCKS = 12
+MOST_BLOCKS = 8
 SIGNAL = 0.05
 SMALLEST = 1e-4
 

@@ -15,7 +15,13 @@ import torch
 import torch.nn.functional as functional
 from torch import Tensor, nn
 
+from .filter_bank import box_mean
 from .rrdb import MAXIMUM_LOG_VARIANCE, MINIMUM_LOG_VARIANCE, SLOPE, channels_last, convolution, draw_channel_mask
+
+DETAILS = (3, 7)
+"""Edges of the box filters [voxels]."""
+AMPLIFIED = 8.0
+"""Brings details of a few hundredths of the brightness to about one."""
 
 
 class ResidualUnit(nn.Module):
@@ -46,6 +52,9 @@ class ResidualUNet(nn.Module):
         fold: edge of the blocks of voxels that become channels at the entry and voxels again at the exit (as in the
             pixel shuffle of Shi et al. 2016): with 2, the whole network works at half the resolution, sees twice as
             far and costs an eighth a feature, while no voxel of the input is lost.
+        details: whether the network also sees what box filters take away from the first channel, at two scales and
+            amplified. Without it (and without normalization) all features follow the brightness, and what little there
+            is of ripples and edges is learned very slowly.
     """
 
     scale = 1
@@ -60,17 +69,21 @@ class ResidualUNet(nn.Module):
         gated: bool = False,
         dropout: float = 0.1,
         fold: int = 1,
+        details: bool = False,
     ) -> None:
         super().__init__()
         self.residual = residual
         self.gated = gated
         self.dropout = dropout
         self.fold = fold
+        self.details = details
         self.features = features[0]
         depth = len(features) - 1
         self.stride = fold * 2**depth
         units = sum((2 if level < depth else 1) * convolutions * 2**level for level in range(depth + 1))
         self.receptive_field_radius = fold * (1 + units + (2**depth - 1) + 2) + fold - 1
+        self.receptive_field_radius += sum(size // 2 for size in DETAILS) if details else 0
+        channels += len(DETAILS) if details else 0
         # Of the widest layers, counted for a voxel of the input.
         self.peak_channels = channels + max(7 * features[0] // fold**3, 4)
         self.entry = convolution(channels * fold**3, features[0])
@@ -102,7 +115,8 @@ class ResidualUNet(nn.Module):
     def forward_features(self, x: Tensor) -> Tensor:
         """The deterministic part, shared by all Monte-Carlo passes: (n, features, k, j, i), or a `fold`-th of these."""
         shape = [-(-n // self.fold) for n in x.shape[2:]]
-        y = channels_last(self.entry(folded(padded(x, self.stride), self.fold)))
+        seen = torch.cat([detailed(x[:, :1]), x], dim=1) if self.details else x
+        y = channels_last(self.entry(folded(padded(seen, self.stride), self.fold)))
         skips = []
         for unit, down in zip(self.down_units, self.down):
             y = unit(y)
@@ -133,6 +147,16 @@ def padded(x: Tensor, multiple: int) -> Tensor:
     if not any(missing):
         return x
     return functional.pad(x, [0, missing[2], 0, missing[1], 0, missing[0]])
+
+
+def detailed(x: Tensor) -> Tensor:
+    """What box filters of growing size take away, one after the other, amplified: (n, scales, k, j, i)."""
+    found = []
+    for size in DETAILS:
+        smooth = box_mean(x, size)
+        found.append(AMPLIFIED * (x - smooth))
+        x = smooth
+    return torch.cat(found, dim=1)
 
 
 def folded(x: Tensor, edge: int) -> Tensor:
