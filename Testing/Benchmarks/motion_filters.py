@@ -36,9 +36,13 @@ CACHES = CHECKOUT / "build" / "cache"
 CONFIG = CHECKOUT / "Testing" / "Benchmarks" / "queue" / "motion_correction.json"
 SEVERITIES_MM = (0.0, 0.3, 0.7, 1.3, 2.2, 4.0)
 BLOCK = 88
-SAMPLES = 15_000
+SAMPLES = 6_000
 TOLD_DEVIATION = 0.35
-RIDGE = 1e-3
+RIDGE = 5e-4
+FLOOR = 1e-4
+"""Added to the squared error of a volume, to which its weight is inverse: each counts alike, as in the training."""
+FLUCTUATION_SHARES, EDGE_SHARES = (0.35, 0.75), (0.6,)
+"""Shares of the head between which the borders of the classes lie: few classes, which many volumes agree on."""
 FEATURES = (RADIUS + 1) ** 3 + 4
 
 
@@ -101,8 +105,8 @@ def borders(cache: Cache) -> dict[str, list[float]]:
         fine.append(fluctuation(block)[head])
         coarse.append(edge_strength(block)[head])
     shares = {
-        "fluctuations": (torch.cat(fine), (0.1, 0.25, 0.45, 0.65, 0.85)),
-        "edges": (torch.cat(coarse), (0.3, 0.6, 0.85)),
+        "fluctuations": (torch.cat(fine), FLUCTUATION_SHARES),
+        "edges": (torch.cat(coarse), EDGE_SHARES),
     }
     found = {n: [round(float(q), 5) for q in np.quantile(v.numpy(), at)] for n, (v, at) in shares.items()}
     return {**found, "conditions": [round(condition_of(s), 4) for s in SEVERITIES_MM]}
@@ -130,12 +134,13 @@ def fit(network: FilterBank, cache: Cache, every: int) -> None:
             condition = condition_of(told)
             place = int(np.argmin(np.abs(np.array(network.conditions) - condition)))
             features, change, classes = sampled(network, volume, still, rng)
+            share = 1 / (float((change**2).mean()) + FLOOR) / len(change)
             for c in classes.unique():
                 part, target = features[classes == c], change[classes == c]
-                normal[place, c] += part.T @ part
-                right[place, c] += part.T @ target
-                square[place, c] += (target**2).sum()
-                count[place, c] += len(target)
+                normal[place, c] += share * (part.T @ part)
+                right[place, c] += share * (part.T @ target)
+                square[place, c] += share * (target**2).sum()
+                count[place, c] += share * len(target)
         sys.stderr.write(f"{index // 2 + 1} of {len(cache) // 2}\n")
     scale = normal.diagonal(dim1=-2, dim2=-1).mean(dim=-1).clamp(min=1e-9)
     penalty = RIDGE * scale[..., None, None] * torch.eye(FEATURES, dtype=torch.float64)
@@ -143,7 +148,7 @@ def fit(network: FilterBank, cache: Cache, every: int) -> None:
     error = square - 2 * (weights * right).sum(-1) + torch.einsum("sca,scab,scb->sc", weights, normal, weights)
     network.taps.copy_(weights[..., : FEATURES - 4])
     network.far.copy_(weights[..., FEATURES - 4 :])
-    network.log_variance.copy_((error / count.clamp(min=1)).clamp(min=1e-6).log())
+    network.log_variance.copy_((error / count.clamp(min=1e-9)).clamp(min=1e-6).log())
 
 
 def sampled(network: FilterBank, volume: torch.Tensor, still: torch.Tensor, rng: np.random.Generator):
