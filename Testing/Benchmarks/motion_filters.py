@@ -17,6 +17,8 @@ import torch
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(CHECKOUT / "SynthMRI"))
+from SynthMRILib.bundles import load_bundle  # noqa: E402
+from SynthMRILib.evaluation import records  # noqa: E402
 from SynthMRILib.motion.condition import condition_of  # noqa: E402
 from SynthMRILib.networks.filter_bank import (  # noqa: E402
     ORDERS,
@@ -52,8 +54,11 @@ def main() -> int:
     parser.add_argument("--train", type=Path, default=CACHES / "motion_train.safetensors")
     parser.add_argument("--every", type=int, default=1, help="use each n-th training pair")
     parser.add_argument("--validate", type=Path, default=CACHES / "motion_validate.safetensors")
+    parser.add_argument("--compare", nargs="*", default=[], metavar="BUNDLE", help="only measure these, and write down")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
+    if arguments.compare:
+        return compare(arguments)
     cache = Cache(arguments.train)
     network = FilterBank(**borders(cache))
     fit(network, cache, arguments.every)
@@ -62,6 +67,24 @@ def main() -> int:
     sys.stderr.write(json.dumps(figures) + "\n")
     export(network, figures, arguments)
     sys.stdout.write(json.dumps(figures, indent=2) + "\n")
+    return 0
+
+
+def compare(arguments: argparse.Namespace) -> int:
+    """Gains of bundles on the same held-out pairs, the true severity told; into a record."""
+    held_out, found = HeldOutPairs(Cache(arguments.validate), size=64), {}
+    for path in arguments.compare:
+        bundle = load_bundle(path)
+        figures = held_out.gains(bundle.build_network().eval())
+        found[bundle.weights_sha256[:12]] = {"title": bundle.section["title"], **figures}
+        sys.stdout.write(json.dumps(found) + "\n")
+    record = {
+        "command": "motion_filters.py OUTPUT --compare BUNDLE...",
+        "commit": records.current_commit(CHECKOUT),
+        "data": "middle of 32 pairs of heads 13 to 15 and longitudinal03, held out; true severity told",
+        "bundles": found,
+    }
+    records.write_record(CHECKOUT / "Documentation" / "figures" / "motion_filters.json", record)
     return 0
 
 

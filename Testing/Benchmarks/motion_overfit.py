@@ -3,7 +3,8 @@
     python Testing/Benchmarks/motion_overfit.py PAIRS.safetensors [--steps N] [--record]
 
 A network that cannot fit one batch has a fault; one that can, but slowly, was stopped too early. Gains are in dB over
-the batch with motion, after a tenth, a third and all of the steps.
+the batch with motion, after a tenth, a third and all of the steps. With `--runs` nothing is fitted: what whole
+trainings gained on held-out pairs is read from their logs, into a record of its own.
 """
 
 from __future__ import annotations
@@ -58,9 +59,12 @@ def main() -> int:
     parser.add_argument("pairs", type=Path)
     parser.add_argument("--steps", type=int, default=60)
     parser.add_argument("--size", type=int, default=40)
+    parser.add_argument("--runs", type=Path, nargs="*", default=[], help="folders of trainings")
     parser.add_argument("--record", action="store_true", help="write the record of the figures")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
+    if arguments.runs:
+        return tell_runs(arguments)
     config = MotionPatchConfig(size=arguments.size, clean=0.0, weakened=0.0)
     sampler = MotionPatchSampler(Cache(arguments.pairs), config, seed=3)
     batch = tuple(torch.from_numpy(part) for part in sampler.batch(range(2)))
@@ -78,6 +82,30 @@ def main() -> int:
         }
         records.write_record(CHECKOUT / "Documentation" / "figures" / "motion_overfit.json", record)
     return 0
+
+
+def tell_runs(arguments: argparse.Namespace) -> int:
+    """Say what trainings gained on held-out pairs, and write it down."""
+    found = {folder.name: held_out_gains(folder) for folder in arguments.runs}
+    sys.stdout.write(json.dumps(found, indent=2) + "\n")
+    if arguments.record:
+        record = {
+            "command": "motion_overfit.py PAIRS --runs RUN... --record",
+            "commit": records.current_commit(CHECKOUT),
+            "data": "middle of 32 pairs of heads 13 to 15 and longitudinal03, held out",
+            "runs": found,
+        }
+        records.write_record(CHECKOUT / "Documentation" / "figures" / "motion_runs.json", record)
+    return 0
+
+
+def held_out_gains(folder: Path) -> dict[str, Any]:
+    """Network, batch and learning rate of a training, and its gains [dB] on held-out pairs by step."""
+    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    lines = [json.loads(line) for line in (folder / "training.jsonl").read_text(encoding="utf-8").splitlines()]
+    gains = {n["step"]: n["gain_db_over_input_all"] for n in lines if n["event"] == "validation"}
+    facts = {"batch": config["training"]["batch"], "learning_rate": config["loop"]["learning_rate"]}
+    return {**facts, "network": config["training"]["network"], "patch": config["patches"]["size"], "gains_db": gains}
 
 
 def fitted(variant: Variant, batch: tuple[Tensor, Tensor], steps: int) -> dict[str, Any]:

@@ -37,7 +37,7 @@ LARGEST = (0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
 MOST_LOSS_DB = 0.1
 CLEAN_SHARE = 0.96
 SIGNAL = 0.02
-EDGE = 112
+EDGE = 64
 Row = dict[str, Any]
 
 
