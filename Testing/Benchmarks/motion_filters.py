@@ -76,7 +76,7 @@ def compare(arguments: argparse.Namespace) -> int:
     for path in arguments.compare:
         bundle = load_bundle(path)
         figures = held_out.gains(bundle.build_network().eval())
-        found[bundle.weights_sha256[:12]] = {"title": bundle.section["title"], **figures}
+        found[bundle.weights_sha256[:12]] = {"title": bundle.metadata["name"], **figures}
         sys.stdout.write(json.dumps(found) + "\n")
     record = {
         "command": "motion_filters.py OUTPUT --compare BUNDLE...",
