@@ -136,7 +136,7 @@ def chosen(rows: list[Row]) -> Strength:
     best, most = Strength(99.0, 99.0, 0.0), 0.0
     still = [row for row in rows if row["severity_mm"] == 0]
     for none, width, largest in itertools.product(NONE_MM, WIDTHS_MM, LARGEST):
-        strength = Strength(none, none + width, largest)
+        strength = Strength(none, round(none + width, 2), largest)
         if np.mean([strength.at(row["estimate_mm"]) == 0 for row in still]) < CLEAN_SHARE:
             continue
         gains = [gain_db(row, strength.at(row["estimate_mm"])) for row in rows if row["severity_mm"] > 0]

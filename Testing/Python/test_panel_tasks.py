@@ -55,7 +55,11 @@ def test_every_role_and_parameter_of_a_task_has_its_place_in_the_panel():
     from SynthMRI import SynthMRIParameterNode
 
     #: Choices that are left to scripts, with the reason.
-    not_offered = {"factor": "super-resolution has one factor only"}
+    sampling = "the diffusion model of motion correction is experimental: scripts choose how it samples"
+    not_offered = {
+        "factor": "super-resolution has one factor only",
+        **dict.fromkeys(("steps", "draws", "start", "from_network"), sampling),
+    }
     tasks = available_tasks()
     assert {task.value for task in tasks} >= {"super-resolution", "denoising", "synthetic-dir"}
     for task in tasks:

@@ -26,7 +26,7 @@ from .super_resolution import check_bundle
 METHODS = ("network", "autofocus", "both", "diffusion", "measure")
 METHODS_WITH_BUNDLE = ("network", "both", "diffusion")
 EXPERIMENTAL_METHODS = {
-    "diffusion": "it was trained briefly and did not prove better than the network on held-out volumes",
+    "diffusion": "no trained model is shipped, and none was measured against the network",
 }
 """Methods that are offered as experimental, and why."""
 MOST_STEPS, MOST_DRAWS = 1000, 64
