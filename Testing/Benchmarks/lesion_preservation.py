@@ -3,9 +3,10 @@
     python Testing/Benchmarks/lesion_preservation.py --data FOLDER [--head N]... [--patient FOLDER] [--lesions N]
 
 For each head: a FLAIR with N lesions in known places, stripped, with Rician noise of 2 % of its range, is the
-reference. Super-resolution gets its block means of 2 mm, denoising gets it with 6 % of further noise; B-spline
-interpolation and the noisy volume itself stand beside them. `--patient` names a folder with FLAIR.nii.gz and
-lesions.nii.gz: the same for acquired lesions. Writes `Documentation/figures/lesion_preservation.json`.
+reference. Super-resolution (smooth, and at full sharpness) gets its block means of 2 mm, denoising gets it with 6 % of
+further noise; B-spline interpolation and the noisy volume itself stand beside them. `--patient` names a folder with
+FLAIR.nii.gz and lesions.nii.gz: the same for acquired lesions. Writes
+`Documentation/figures/lesion_preservation.json`.
 """
 
 from __future__ import annotations
@@ -31,9 +32,12 @@ def main() -> int:
     from SynthMRILib.bundles import best_bundle, load_bundle
     from SynthMRILib.evaluation import lesion_preservation as lesions
     from SynthMRILib.evaluation.records import current_commit, write_record
+    from SynthMRILib.sharpness import perceptual_partner
 
+    fidelity = best_bundle("super-resolution")
     bundles = {
-        "super-resolution": best_bundle("super-resolution"),
+        "super-resolution": fidelity,
+        "perceptual": perceptual_partner(fidelity),
         "denoising": load_bundle(arguments.denoising),
     }
     record: dict[str, Any] = {
@@ -151,8 +155,10 @@ def results(reference: Any, bundles: dict[str, Any]) -> Iterator[tuple[str, np.n
     coarse = degrade(reference, "mean")
     yield "bspline", upsample(coarse, 2, "bspline").voxels
     task = get_task("super-resolution")
-    run = task.run({"input": coarse}, bundles["super-resolution"], task.parameters_class(), no_progress)
-    yield bundles["super-resolution"].name, run.outputs["output"].voxels
+    for name, sharpness in (("super-resolution", 0.0), ("perceptual", 1.0)):
+        parameters = task.parameters_class(sharpness=sharpness)
+        run = task.run({"input": coarse}, bundles["super-resolution"], parameters, no_progress)
+        yield bundles[name].name, run.outputs["output"].voxels
     sigma = FURTHER_NOISE * reference_intensity(reference.voxels)
     noise = sigma * np.random.default_rng(5).standard_normal((2, *reference.shape), dtype=np.float32)
     noisy = np.hypot(reference.voxels + noise[0], noise[1]) * (reference.voxels > 0)
