@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from itertools import takewhile
 from pathlib import Path
 
 import numpy as np
@@ -162,7 +163,8 @@ def test_the_page_quotes_the_record():
     recorded = {(r["method"], " + ".join(r["inputs"]), f"{r['smoothing_mm']:g}"): f"{r['auprc']:.2f}" for r in rows}
     lines = (DOCUMENTATION / "synthetic_dir.md").read_text("utf-8").splitlines()
     start = next(n for n, line in enumerate(lines) if line.startswith("| volume | inputs | blur"))
-    table = [[cell.strip() for cell in line.split("|")[1:5]] for line in lines[start + 1 :] if line.startswith("| ")]
+    rows_of_table = takewhile(lambda line: line.startswith("| "), lines[start + 2 :])
+    table = [[cell.strip() for cell in line.split("|")[1:5]] for line in rows_of_table]
     assert len(table) > 10 and all(recorded[tuple(row[:3])] == row[3] for row in table)
 
 
