@@ -172,10 +172,14 @@ def _log_density(values: np.ndarray, means: np.ndarray, covariances: list[np.nda
 
 
 def _out_of_order(names: list[str], means: np.ndarray) -> str | None:
-    """What is wrong with the order of the tissues, or None."""
+    """What is wrong with the order of the tissues, or None.
+
+    Beside another contrast FLAIR only has to show fluid darkest: with some protocols white matter is the brighter one.
+    """
     for index, name in enumerate(names):
         ordered = means[list(ORDER[name]), index]
-        if not (np.diff(ordered) > 0).all():
+        loose = name == "flair" and len(names) > 1
+        if not ((ordered[0] < ordered[1:]).all() if loose else (np.diff(ordered) > 0).all()):
             found = " < ".join(TISSUES[t] for t in np.argsort(means[:3, index]))
             expected = " < ".join(TISSUES[t] for t in ORDER[name])
             return (
