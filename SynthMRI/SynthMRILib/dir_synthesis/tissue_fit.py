@@ -116,13 +116,18 @@ Mixture = tuple[np.ndarray, list[np.ndarray], np.ndarray]
 
 
 def _best_fit(sample: np.ndarray, names: list[str]) -> Mixture:
-    """The likeliest fit with the tissues in their order, begun from each contrast. Raises InputError without one."""
+    """The likeliest fit with the tissues in their order, begun from each contrast. Raises InputError without one.
+
+    Where there is none, FLAIR beside another contrast only has to show fluid darkest: with some protocols white matter
+    is the brighter one.
+    """
     fits = [_expectation_maximization(sample, names, begin) for begin in names]
-    problems = [_out_of_order(names, fit[0]) for _, fit in fits]
-    sound = [fit for fit, problem in zip(fits, problems) if problem is None]
-    if not sound:
-        raise InputError(problems[0])
-    return max(sound, key=lambda fit: fit[0])[1]
+    for loose in ((), ("flair",)) if len(names) > 1 else ((),):
+        problems = [_out_of_order(names, fit[0], loose) for _, fit in fits]
+        sound = [fit for fit, problem in zip(fits, problems) if problem is None]
+        if sound:
+            return max(sound, key=lambda fit: fit[0])[1]
+    raise InputError(problems[0])
 
 
 def _expectation_maximization(sample: np.ndarray, names: list[str], begin: str) -> tuple[float, Mixture]:
@@ -171,15 +176,12 @@ def _log_density(values: np.ndarray, means: np.ndarray, covariances: list[np.nda
     return np.stack(columns, axis=1)
 
 
-def _out_of_order(names: list[str], means: np.ndarray) -> str | None:
-    """What is wrong with the order of the tissues, or None.
-
-    Beside another contrast FLAIR only has to show fluid darkest: with some protocols white matter is the brighter one.
-    """
+def _out_of_order(names: list[str], means: np.ndarray, loose: tuple[str, ...] = ()) -> str | None:
+    """What is wrong with the order of the tissues, or None; of loose contrasts only the darkest has to be right."""
     for index, name in enumerate(names):
         ordered = means[list(ORDER[name]), index]
-        loose = name == "flair" and len(names) > 1
-        if not ((ordered[0] < ordered[1:]).all() if loose else (np.diff(ordered) > 0).all()):
+        rises = (ordered[0] < ordered[1:]) if name in loose else np.diff(ordered) > 0
+        if not rises.all():
             found = " < ".join(TISSUES[t] for t in np.argsort(means[:3, index]))
             expected = " < ".join(TISSUES[t] for t in ORDER[name])
             return (
