@@ -3,6 +3,7 @@
 import os
 import signal
 import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -120,8 +121,12 @@ def test_a_case_that_kills_every_worker_fails_and_the_others_do_not(tmp_path, cl
 
 
 def run_or_die(case: Case, settings: Settings, version: str) -> Record:
-    """Runs on a worker: a scan that no worker survives, as when memory runs out."""
+    """Runs on a worker: a scan that no worker survives, as when memory runs out; that takes a moment.
+
+    A worker that dies before its guard has seen it start would not be replaced.
+    """
     if case.name == "scan01":
+        time.sleep(2)
         os.kill(os.getpid(), signal.SIGKILL)
     return run_on_worker(case, settings, version)
 
