@@ -4,7 +4,7 @@
 
 Each scan (0.064 to 0.55 T, 1.3 to 1.8 mm in plane, slices of 4 to 6 mm, one coil, windowed k-space, 4 to 10 % noise) is
 simulated twice from the same draws: with its noise, and without, which is the reference. Nobody is told the level.
-Compared are the noisy scan, a median filter and a Gaussian (one voxel in plane), denoising with its standard setting
+Compared are the noisy scan, a median filter and a Gaussian (3 and 0.8 voxels in plane), denoising as usual
 and with the preset `low-field`. With up-sampling: the noisy and the denoised scan brought to 1 mm, by B-splines and by
 total variation, against the head at 1 mm as that scanner would show it without noise, thick slices and windowing.
 Writes `Documentation/figures/low_field_<split>.json`. All scans are simulated; no acquired low-field scan was at hand.

@@ -70,9 +70,8 @@ def test_a_flair_with_bright_white_matter_is_fitted_beside_t1(phantom):
     usual = {"flair": phantom.volumes["flair"].voxels, "t1": phantom.volumes["t1"].voxels}
     expected = fit_tissues(usual, phantom.brain, spacing=(1, 1, 1))
     white = expected.labels == WHITE
-    usual["flair"] = usual["flair"] * np.where(
-        white, 1.6 * expected.means["flair"][GRAY] / expected.means["flair"][WHITE], 1
-    )
+    factor = 1.6 * expected.means["flair"][GRAY] / expected.means["flair"][WHITE]
+    usual["flair"] = usual["flair"] * np.where(white, factor, 1)
     fit = fit_tissues(usual, phantom.brain, spacing=(1, 1, 1))
     assert fit.means["flair"][WHITE] > fit.means["flair"][GRAY] > fit.means["flair"][CSF]
     assert (fit.labels[white] == WHITE).mean() > 0.9
