@@ -2,18 +2,22 @@
 
     python denoising_peers.py IN.npy MASK.npy OUT.npz
 
-For `denoising_quality.py`, which starts it with a Python that has DIPY and ANTs (`pip install dipy antspyx`): they
-need other versions of numpy and scipy than SynthMRI. Each peer estimates the noise with its own means. Writes an array
-a peer, and the seconds each took, without import and reading.
+For `denoising_quality.py` and `super_resolution_peers.py`, which start it (`estimates_of_peers`) with a Python that has
+DIPY and ANTs (`pip install dipy antspyx`): they need other versions of numpy and scipy than SynthMRI. Each peer
+estimates the noise with its own means. Writes an array a peer, and the seconds each took, without import and reading.
 """
 
 from __future__ import annotations
 
 import json
+import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from importlib.metadata import version
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -53,6 +57,19 @@ def ants_denoise(noisy: np.ndarray, mask: np.ndarray) -> Callable[[], np.ndarray
 
 
 PEERS = {"dipy-nlmeans": dipy_nlmeans, "ants-denoise": ants_denoise}
+
+
+def estimates_of_peers(
+    noisy: np.ndarray, mask: np.ndarray, python: str
+) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+    """What each peer makes of a volume, and the facts it tells of its run; `python` is a Python that has the peers."""
+    with tempfile.TemporaryDirectory() as folder:
+        files = [str(Path(folder) / name) for name in ("noisy.npy", "mask.npy", "out.npz")]
+        np.save(files[0], noisy)
+        np.save(files[1], mask)
+        run = subprocess.run([python, __file__, *files], capture_output=True, text=True, check=True)
+        with np.load(files[2]) as arrays:
+            return {name: arrays[name] for name in arrays.files}, json.loads(run.stdout.splitlines()[-1])
 
 
 def main() -> int:

@@ -15,9 +15,7 @@ from __future__ import annotations
 import argparse
 import csv
 import json
-import subprocess
 import sys
-import tempfile
 import time
 from datetime import UTC, datetime
 from pathlib import Path
@@ -26,7 +24,9 @@ from typing import Any
 import numpy as np
 
 CHECKOUT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(CHECKOUT / "SynthMRI"))
+sys.path[:0] = [str(CHECKOUT / "SynthMRI"), str(CHECKOUT / "Testing")]
+from Benchmarks.denoising_peers import estimates_of_peers  # noqa: E402
+
 LEVELS = (3.0, 6.0, 9.0, 15.0)
 METRICS = ("psnr", "ssim", "hfen", "haarpsi")
 
@@ -144,15 +144,8 @@ def estimates(
     found = {"noisy input": (noisy, {"seconds": 0.0}), bundle.name: ours(noisy, spacing, bundle)}
     if not arguments.peers:
         return found
-    with tempfile.TemporaryDirectory() as folder:
-        files = [str(Path(folder) / name) for name in ("noisy.npy", "mask.npy", "out.npz")]
-        np.save(files[0], noisy)
-        np.save(files[1], mask)
-        script = str(Path(__file__).with_name("denoising_peers.py"))
-        run = subprocess.run([arguments.peers, script, *files], capture_output=True, text=True, check=True)
-        told = json.loads(run.stdout.splitlines()[-1])
-        with np.load(files[2]) as arrays:
-            found |= {name: (arrays[name], {"seconds": told[name]["seconds"]}) for name in arrays.files}
+    arrays, told = estimates_of_peers(noisy, mask, arguments.peers)
+    found |= {name: (voxels, {"seconds": told[name]["seconds"]}) for name, voxels in arrays.items()}
     peers.update(told)
     return found
 

@@ -5,8 +5,8 @@
 For each head: a FLAIR with N lesions in known places, stripped, with Rician noise of 2 % of its range, is the
 reference. Super-resolution (smooth, and at full sharpness) gets its block means of 2 mm, denoising gets it with 6 % of
 further noise; B-spline interpolation and the noisy volume itself stand beside them. `--patient` names a folder with
-FLAIR.nii.gz and lesions.nii.gz: the same for acquired lesions. Writes
-`Documentation/figures/lesion_preservation.json`.
+FLAIR.nii.gz and lesions.nii.gz: the same for acquired lesions; its opening is added to `Documentation/evaluations.csv`.
+Writes `Documentation/figures/lesion_preservation.json`.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def main() -> int:
     arguments = build_parser().parse_args()
     from SynthMRILib.bundles import best_bundle, load_bundle
     from SynthMRILib.evaluation import lesion_preservation as lesions
-    from SynthMRILib.evaluation.records import current_commit, write_record
+    from SynthMRILib.evaluation.records import TABLE, append_opening, current_commit, write_record
     from SynthMRILib.sharpness import perceptual_partner
 
     fidelity = best_bundle("super-resolution")
@@ -70,6 +70,9 @@ def main() -> int:
         if pooled:
             record["all_heads"] = {method: lesions.summary(changes) for method, changes in pooled.items()}
         write_record(target, record)
+        if not name.startswith("head"):
+            opening = {"task": record["task"], "bundles": record["bundles"], "record": target.name}
+            append_opening(CHECKOUT / TABLE, subject=f"{name}/FLAIR", commit=record["commit"], record=opening)
     return 0
 
 

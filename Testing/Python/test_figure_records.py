@@ -74,6 +74,15 @@ def test_every_opening_adds_a_line_for_each_bundle_and_never_replaces_one(tmp_pa
     assert json.loads(rows[0]["figures"])["mean"] == {**dict.fromkeys(METRICS, 0.123457), "psnr": None}
 
 
+def test_an_opening_may_name_the_file_that_holds_its_figures(tmp_path):
+    table = tmp_path / "evaluations.csv"
+    opening = {"task": "lesion preservation", "bundles": {"sharp": "aaaa"}, "record": "lesions.json"}
+    append_opening(table, subject="subject07/FLAIR", commit="c0ffee", record=opening)
+    with table.open() as file:
+        (row,) = csv.DictReader(file)
+    assert json.loads(row["figures"]) == {"record": "lesions.json"}
+
+
 def git(folder: Path, *words: str) -> str:
     identity = ["-c", "user.name=Test", "-c", "user.email=test@example.org"]
     done = subprocess.run(["git", "-C", str(folder), *identity, *words], capture_output=True, text=True, check=True)

@@ -50,7 +50,8 @@ def append_opening(table: Path, *, subject: str, commit: str, record: dict[str, 
     Args:
         table: CSV file, made with its head when it is missing.
         subject: name of the subject as in the data's own documentation, never a patient's.
-        record: what `super_resolution.evaluate` gave.
+        record: what `super_resolution.evaluate` gave; or, instead of its "rows", as "record" the name of the file with
+            the figures.
     """
     new = not table.exists()
     with table.open("a", newline="", encoding="utf-8") as file:
@@ -71,10 +72,12 @@ def append_opening(table: Path, *, subject: str, commit: str, record: dict[str, 
             )
 
 
-def figures_of(record: dict[str, Any], method: str) -> dict[str, dict[str, float | None]]:
-    """Metrics by degradation for one method."""
+def figures_of(record: dict[str, Any], method: str) -> dict[str, Any]:
+    """Metrics by degradation for one method, as far as it was scored with them; or the file that holds its figures."""
+    if "rows" not in record:
+        return {"record": record["record"]}
     rows = [row for row in record["rows"] if row["method"] == method]
-    return {row["degradation"]: {name: rounded(row[name]) for name in METRICS} for row in rows}
+    return {row["degradation"]: {name: rounded(row[name]) for name in METRICS if name in row} for row in rows}
 
 
 def rounded(value: float | None) -> float | None:
