@@ -84,3 +84,8 @@ def test_a_box_mean_is_the_mean_of_the_box(size):
     place = (6, 6, 7)
     box = volume[0, 0][tuple(slice(p - n // 2, p + n // 2 + 1) for p, n in zip(place, sizes))]
     assert box_mean(volume, size)[(0, 0, *place)].item() == pytest.approx(float(np.mean(box.numpy())), abs=1e-6)
+
+
+def test_a_volume_may_be_thinner_than_the_widest_filter(a_bank):
+    thin = a_volume()[:, :, 8:12]
+    assert mean_of(a_bank, thin).shape == thin.shape

@@ -96,7 +96,8 @@ def box_mean(x: Tensor, size: int | tuple[int, int, int]) -> Tensor:
     for axis, n in enumerate(sizes):
         if n > 1:
             window = [n if a == axis else 1 for a in range(3)]
-            x = functional.avg_pool3d(x, window, stride=1, padding=[w // 2 for w in window])
+            air = [n // 2 if a == axis else 0 for a in (2, 1, 0) for _ in range(2)]
+            x = functional.avg_pool3d(functional.pad(x, air), window, stride=1)
     return x
 
 

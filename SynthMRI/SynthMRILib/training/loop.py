@@ -92,7 +92,8 @@ class Player:
 
     def __init__(self, network: nn.Module) -> None:
         self.network = network
-        self.optimizer = torch.optim.Adam(network.parameters(), betas=(0.9, 0.99))
+        learned = [p for p in network.parameters() if p.requires_grad]
+        self.optimizer = torch.optim.Adam(learned, betas=(0.9, 0.99))
 
     def prepare(self, fabric: Fabric) -> None:
         """Spread over the devices."""

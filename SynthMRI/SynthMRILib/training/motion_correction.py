@@ -10,11 +10,13 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from ..bundles import Bundle, load_bundle, network_class
+from ..errors import InputError
 from ..motion.condition import condition_of
-from ..networks.unet import ResidualUNet
 from ..simulation.motion import SEVERITY_BANDS_MM, SEVERITY_NAMES
 from .cache import Cache
 from .configuration import from_mapping
+from .facts import statements_of_bundle
 from .losses import foreground_weight, gaussian_likelihood
 from .motion_patches import MotionPatchConfig, MotionPatchSampler
 from .pictures import SHOWN, Slice
@@ -34,6 +36,7 @@ class MotionCorrectionConfig:
     Args:
         cache: packed pairs for training; validation_cache: packed pairs of held-out volumes.
         network: arguments of `ResidualUNet` but for its channels, which are the volume and the severity.
+        bank: name or folder of a bundle whose fixed filters the network refines (`FilterBankUNet`), or None.
         patches: ranges of the samples.
         batch: patches a step over all processes.
         floor: squared error of the input [network units] below which a sample counts less: see `relative_error`.
@@ -45,6 +48,7 @@ class MotionCorrectionConfig:
     cache: Path
     validation_cache: Path
     network: dict[str, Any] = field(default_factory=dict)
+    bank: str | None = None
     patches: MotionPatchConfig = field(default_factory=MotionPatchConfig)
     batch: int = 2
     floor: float = 2e-4
@@ -56,11 +60,11 @@ class MotionCorrectionConfig:
 class MotionCorrectionTraining:
     """A `TrainingTask` for the correction of motion, told its severity."""
 
-    network_name = "ResidualUNet"
     inputs = ("input",)
 
     def __init__(self, config: MotionCorrectionConfig) -> None:
         self.config = config
+        self.bank = bank_of(config.bank) if config.bank else None
         self.sampler = MotionPatchSampler(Cache(config.cache), config.patches, seed=config.seed)
         self.held_out = HeldOutPairs(Cache(config.validation_cache), size=config.validation_size)
 
@@ -72,11 +76,23 @@ class MotionCorrectionTraining:
         return cls(from_mapping(MotionCorrectionConfig, values, "training"))
 
     @property
+    def network_name(self) -> str:
+        return "FilterBankUNet" if self.bank else "ResidualUNet"
+
+    @property
     def network_arguments(self) -> dict[str, Any]:
-        return {**self.config.network, "channels": 2}
+        return {**self.config.network, **(self.bank.section["network"]["arguments"] if self.bank else {"channels": 2})}
+
+    @property
+    def data_statements(self) -> list[str]:
+        """Whose data the fixed filters come from."""
+        return statements_of_bundle(self.bank) if self.bank else []
 
     def build_network(self) -> nn.Module:
-        return ResidualUNet(**self.network_arguments)
+        network = network_class(self.network_name)(**self.network_arguments)
+        if self.bank:
+            network.bank.load_state_dict(self.bank.build_network().state_dict())
+        return network
 
     def batch(self, step: int, rank: int, world: int) -> tuple[Tensor, Tensor]:
         share = self.config.batch // world
@@ -108,6 +124,14 @@ class MotionCorrectionTraining:
             corrected = corrected_block(network, moved, extra["severity_mm"])
             rows.append(Slice.middle(f"{extra['sequence']} {extra['severity_mm']:.1f} mm", moved, corrected, still))
         return rows
+
+
+def bank_of(name: str) -> Bundle:
+    """The bundle with the filters to refine. Raises InputError when its network is another."""
+    bundle = load_bundle(name)
+    if bundle.section["network"]["name"] != "FilterBank":
+        raise InputError(f"Bundle '{bundle.name}' holds no filter bank; name one that does as 'bank', or leave it out.")
+    return bundle
 
 
 def relative_error(prediction: Tensor, moved: Tensor, target: Tensor, weight: Tensor, *, floor: float) -> Tensor:
