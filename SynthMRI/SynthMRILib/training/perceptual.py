@@ -3,7 +3,7 @@
 The network keeps its architecture and starts where the fidelity network ended, so that the weights of both can be
 interpolated (see `sharpness.py`); the bundle names its fidelity partner by hash. The losses are those of DISGAN (Wang
 et al. 2023): pixels, features and a relativistic critic that sees wavelets; and, ours, the detail bands of the wavelet
-transform, and the likelihood that keeps the variance output true to the new errors.
+transform, HaarPSI itself, and the likelihood that keeps the variance output true to the new errors.
 """
 
 from __future__ import annotations
@@ -16,11 +16,13 @@ from torch import Tensor, nn
 
 from ..bundles import load_bundle
 from ..errors import InputError
-from ..evaluation.metrics import hfen
+from ..evaluation.haarpsi import haarpsi_volume
+from ..evaluation.metrics import hfen, quality_mask
 from ..evaluation.spectrum import detail_power_db
 from ..networks.rrdb import RRDBNet
 from .adversarial import Game, GameConfig
 from .configuration import from_mapping
+from .haar_similarity import haar_similarity_loss
 from .losses import foreground_weight, gaussian_likelihood, wavelet_loss
 from .patches import PatchConfig
 from .super_resolution import SuperResolutionConfig, SuperResolutionTraining
@@ -34,12 +36,14 @@ class PerceptualConfig(SuperResolutionConfig):
         start: name or folder of the fidelity bundle, the configuration's own "start"; the architecture is its own.
         pixel_weight: weight of the absolute error.
         wavelet_weight: weight of the absolute error of the detail bands.
+        similarity_weight: weight of 1 - HaarPSI.
         game: the rules of the game.
     """
 
     start: str = ""
     pixel_weight: float = 1.0
     wavelet_weight: float = 0.0
+    similarity_weight: float = 0.0
     game: GameConfig = field(default_factory=GameConfig)
 
 
@@ -95,6 +99,9 @@ class PerceptualTraining(SuperResolutionTraining):
         game, figures = self.game.generator_loss(mean, high, int(step))
         own = self.config.pixel_weight * pixels + self.config.wavelet_weight * detail
         figures = {"pixels": pixels.item(), "detail": detail.item(), "likelihood": likelihood.item(), **figures}
+        if self.config.similarity_weight:
+            similarity = haar_similarity_loss(mean, high)
+            own, figures = own + self.config.similarity_weight * similarity, {**figures, "haar": similarity.item()}
         return own + self.config.variance_weight * likelihood + game, figures
 
     def opponent_loss(
@@ -104,10 +111,11 @@ class PerceptualTraining(SuperResolutionTraining):
         return self.game.opponent_loss(name, network)
 
     def validate(self, network: nn.Module) -> dict[str, float]:
-        """The gain in PSNR, the power of detail against that of real blocks [dB] (0: as real), and the HFEN."""
+        """The gain in PSNR, the power of detail against that of real blocks [dB] (0: as real), HFEN and HaarPSI."""
         kinds = {
             "gain_db": self.held_out.gain_db,
             "detail_db": lambda high, estimate, _: detail_power_db(high, estimate),
             "detail_error": lambda high, estimate, _: hfen(high, estimate),
+            "haarpsi": lambda high, estimate, _: haarpsi_volume(high, estimate, mask=quality_mask(high), peak=1.0),
         }
         return self.held_out.figures(network, kinds)
