@@ -5,8 +5,8 @@
 Of every volume a part of 88 voxels along the readout is scanned, as in training, because a whole one takes a minute;
 8 voxels at either end are dropped, as in training. "own" is the simulation that was trained on, at two severities;
 "other trace" is a slow periodic swing with the phase encoded along an axis and with an acceleration that training never
-had; "torchio" is RandomMotion with its two jumps of up to so many mm and degrees, whose severity is measured from the
-jumps that were drawn.
+had; "torchio" is RandomMotion with its two jumps of up to so many mm and degrees. Severity is the effective
+displacement, measured from the volumes with motion and without.
 """
 
 from __future__ import annotations
@@ -47,7 +47,9 @@ def main() -> int:
     for number, (entry, volume) in enumerate(volumes(arguments.data)):
         for kind, pair in cases(entry, volume, number):
             packed += pair
-            sys.stdout.write(f"{entry.subject} {entry.contrast} {kind} {pair[0][0].extra['severity_mm']:.2f} mm\n")
+            sys.stdout.write(
+                f"{entry.subject} {entry.contrast} {kind} {pair[0][0].extra['severity_mm']:.2f} mm effective\n"
+            )
             sys.stdout.flush()
         write_cache(arguments.output, packed)
     return 0
@@ -98,7 +100,8 @@ def torchio_cases(record: motion_pairs.MotionPairRecord, entry: Entry, volume: V
         seed = int(sample_generator(90 + n, number).integers(2**31))
         jumps = torchio_motion.TorchIOMotionRecord(size, size, 2, seed)
         moved, severity = torchio_motion.apply_and_measure(jumps, result.still)
-        pair = replace(result, moved=moved, severity_mm=severity)
+        effective = motion.effective_displacement(moved.voxels, result.still.voxels, moved.spacing)
+        pair = replace(result, moved=moved, severity_mm=severity, effective_mm=effective)
         yield f"torchio {size:g}", with_kind("torchio", motion_pairs.pair_of_entries(entry, pair, record))
 
 

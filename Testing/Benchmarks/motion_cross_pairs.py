@@ -18,7 +18,7 @@ import numpy as np
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(CHECKOUT / "SynthMRI"))
-from SynthMRILib.simulation import torchio_motion  # noqa: E402
+from SynthMRILib.simulation import motion, torchio_motion  # noqa: E402
 from SynthMRILib.simulation.records import sample_generator  # noqa: E402
 from SynthMRILib.training.cache import Cache, write_cache  # noqa: E402
 from SynthMRILib.volume import Grid, Volume  # noqa: E402
@@ -39,7 +39,8 @@ def main() -> int:
         grid = centered(still[1].shape, spacing)
         record = torchio_motion.draw(sample_generator(55, index))
         volume, severity = torchio_motion.apply_and_measure(record, Volume(still[1].astype(np.float32), grid))
-        facts = {"severity_mm": severity}
+        effective = motion.effective_displacement(volume.voxels, still[1].astype(np.float32), spacing)
+        facts = {"severity_mm": effective, "displacement_mm": severity}
         entries = [replace(e, extra={**e.extra, **facts}) for e in (moved[0], still[0])]
         other += [(entries[0], np.clip(volume.voxels, 0, 16).astype(np.float16)), (entries[1], still[1])]
         sys.stderr.write(f"{index // 2 + 1} of {arguments.number}: {severity:.1f} mm\n")

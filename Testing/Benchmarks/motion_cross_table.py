@@ -79,6 +79,7 @@ def measured(cache: Middle, index: int, bundles: dict, *, focus: bool) -> dict[s
         "contrast": entry.contrast,
         "motion": entry.extra["kind"],
         "severity_mm": round(entry.extra["severity_mm"], 3),
+        "displacement_mm": round(entry.extra["displacement_mm"], 3),
         "nothing": figures(still, moved.voxels, mask, moved.grid),
     }
     for name, bundle in bundles.items():

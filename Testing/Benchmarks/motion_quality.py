@@ -63,7 +63,7 @@ def main() -> int:
             break
         row, corrected = measured(cache, index, bundle, force=arguments.force)
         extra = cache.entries[index].extra
-        if left and extra["kind"] == "own" and extra["severity_mm"] > 2:
+        if left and extra["kind"] == "own" and extra["displacement_mm"] > 2:
             row, left = row | focused(cache, index), left - 1
         rows.append(row)
         sys.stderr.write(json.dumps(row) + "\n")
@@ -116,6 +116,7 @@ def case_name(cache: Middle, index: int) -> dict[str, Any]:
         "contrast": entry.contrast,
         "motion": entry.extra["kind"],
         "severity_mm": round(entry.extra["severity_mm"], 3),
+        "displacement_mm": round(entry.extra["displacement_mm"], 3),
     }
 
 
@@ -247,7 +248,7 @@ def summary(rows: list[dict], clean: list[dict], lesions: list[dict]) -> dict[st
     """Means by kind of motion and severity, and what the floors ask for."""
     groups: dict[str, list[dict]] = {}
     for row in rows:
-        side = "below" if row["severity_mm"] < 1.25 else "above"
+        side = "below" if row["displacement_mm"] < 1.25 else "above"
         groups.setdefault(f"{row['motion']} {side} 1.25 mm", []).append(row)
     found: dict[str, Any] = {
         name: {

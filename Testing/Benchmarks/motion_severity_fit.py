@@ -26,14 +26,15 @@ from scipy import stats
 CHECKOUT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(CHECKOUT / "SynthMRI"))
 from SynthMRILib.evaluation import records  # noqa: E402
-from SynthMRILib.motion.condition import log_severity  # noqa: E402
+from SynthMRILib.motion.condition import log_severity, severity_of_log  # noqa: E402
 from SynthMRILib.motion.severity import CONTRAST, SeverityModel, conformal_quantile, fit  # noqa: E402
 
 PAIRS = CHECKOUT / "build" / "motion" / "validate.safetensors"
 AMOUNTS = (1.0, 0.5, 0.0)
 COVERAGE = 0.9
 CLEAN_SHARE = 0.96
-LEAST_THRESHOLD_MM = 0.25
+LEAST_THRESHOLD_MM = 0.1
+LARGEST_MM = 2.5
 NETWORK = (
     *("network_median", "network_low", "network_high", "network_log_variance"),
     *("network_change", "network_direction"),
@@ -156,7 +157,7 @@ def calibrated(rows: list[Row]) -> tuple[SeverityModel, dict[str, Any], np.ndarr
     correlation, name, ridge, logs = best
     levels = familiar_levels(rows)
     model = model_of(rows, sets[name], ridge, levels)
-    estimates = np.array([max(np.exp(log) - 0.1, 0.0) for log in logs])
+    estimates = np.array([severity_of_log(log) for log in logs])
     clean = np.sort(estimates[truth == 0])
     threshold = max(float(np.quantile(clean, CLEAN_SHARE, method="higher")) * 1.05, LEAST_THRESHOLD_MM)
     strange = [model.estimate(row["features"]).strangeness for row in rows]
@@ -164,7 +165,7 @@ def calibrated(rows: list[Row]) -> tuple[SeverityModel, dict[str, Any], np.ndarr
         **model.as_dict(),
         "quantile": conformal_quantile(logs - np.array([log_severity(s) for s in truth]), COVERAGE),
         "threshold_mm": round(threshold, 2),
-        "largest_mm": 6.0,
+        "largest_mm": LARGEST_MM,
         "familiar_limit": float(1.5 * max(strange)),
     }
     figures = {
@@ -214,7 +215,13 @@ def model_of(rows: list[Row], names: tuple[str, ...], ridge: float, levels: dict
     values = fit([row["features"] for row in rows], [row["severity_mm"] for row in rows], names=names, ridge=ridge)
     values = {n: tuple(v) if isinstance(v, list) else v for n, v in values.items()}
     return SeverityModel(
-        **values, quantile=1.0, coverage=COVERAGE, threshold_mm=0.0, largest_mm=6.0, familiar=levels, familiar_limit=1.0
+        **values,
+        quantile=1.0,
+        coverage=COVERAGE,
+        threshold_mm=0.0,
+        largest_mm=LARGEST_MM,
+        familiar=levels,
+        familiar_limit=1.0,
     )
 
 

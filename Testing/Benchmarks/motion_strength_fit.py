@@ -31,8 +31,8 @@ from SynthMRILib.simulation.motion import SEVERITY_BANDS_MM, SEVERITY_NAMES  # n
 from SynthMRILib.training.cache import Cache  # noqa: E402
 
 PAIRS = CHECKOUT / "build" / "motion" / "validate.safetensors"
-NONE_MM = (0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.2, 1.4, 1.7, 2.0)
-WIDTHS_MM = (0.05, 0.2, 0.4, 0.8, 1.5)
+NONE_MM = (0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.5, 0.6, 0.7, 0.8, 1.0)
+WIDTHS_MM = (0.02, 0.1, 0.2, 0.4, 0.8)
 LARGEST = (0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
 MOST_LOSS_DB = 0.1
 CLEAN_SHARE = 0.96
@@ -110,6 +110,7 @@ def measured(bundle: Bundle, path: Path, pairs: int) -> Iterator[Row]:
                 "contrast": entry.contrast,
                 "sequence": entry.extra["sequence"],
                 "severity_mm": round(amount * entry.extra["severity_mm"], 3),
+                "displacement_mm": round(amount * entry.extra["displacement_mm"], 3),
                 "estimate_mm": round(estimate, 3),
                 "error": float(np.mean(error**2)),
                 "product": float(np.mean(error * change)),
@@ -146,11 +147,11 @@ def chosen(rows: list[Row]) -> Strength:
 
 
 def summary(rows: list[Row], strength: Strength) -> dict[str, Any]:
-    """Gains by band of the true severity, the worst of all, and the share of volumes without motion left unchanged."""
+    """Gains by band of the true displacement, the worst, and the share of volumes without motion left unchanged."""
     groups: dict[str, list[float]] = {}
     for row in rows:
         if row["severity_mm"] > 0:
-            band = SEVERITY_NAMES[int(np.searchsorted(SEVERITY_BANDS_MM, row["severity_mm"], side="right"))]
+            band = SEVERITY_NAMES[int(np.searchsorted(SEVERITY_BANDS_MM, row["displacement_mm"], side="right"))]
             gain = gain_db(row, strength.at(row["estimate_mm"]))
             for name in ("all", band):
                 groups.setdefault(name, []).append(gain)

@@ -59,7 +59,7 @@ def a_severity_model() -> SeverityModel:
     """Fitted to small heads with and without motion."""
     results = [moving_head(size) for size in (0.5, 1.0, 2.0, 4.0)]
     rows = [features_of(volume) for result in results for volume in (result.moved, result.still)]
-    severities = [severity for result in results for severity in (result.severity_mm, 0.0)]
+    severities = [severity for result in results for severity in (result.effective_mm, 0.0)]
     levels = {"level_50": (float(np.mean([row["level_50"] for row in rows])), 0.1)}
     return SeverityModel(
         **{

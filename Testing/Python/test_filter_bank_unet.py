@@ -91,7 +91,13 @@ def a_pair_cache(tmp_path: Path) -> Path:
     rng = np.random.default_rng(0)
     still = rng.uniform(0.3, 1.0, (32, 32, 32)).astype(np.float16)
     moved = (still + rng.normal(0, 0.1, still.shape)).clip(0).astype(np.float16)
-    facts = {"severity_mm": 1.0, "sequence": "mprage", "order": "linear", "spacing_kji": [1.0, 1.0, 1.0]}
+    facts = {
+        "severity_mm": 1.0,
+        "displacement_mm": 2.0,
+        "sequence": "mprage",
+        "order": "linear",
+        "spacing_kji": [1.0, 1.0, 1.0],
+    }
     entries = [Entry("head_01", "t1w", "simulated", False, extra={**facts, "moved": m}) for m in (True, False)]
     path = tmp_path / "pairs.safetensors"
     write_cache(path, list(zip(entries, (moved, still))))

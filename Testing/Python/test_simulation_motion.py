@@ -123,6 +123,20 @@ def test_severity_and_damage_grow_with_motion(an_object):
     assert damages == sorted(damages)
     assert [result.band for result in results] == sorted(result.band for result in results)
     assert results[-1].severity_mm == pytest.approx(4 * results[2].severity_mm, rel=0.1)
+    effective = [result.effective_mm for result in results]
+    assert effective[0] == pytest.approx(0, abs=1e-5)
+    assert effective == sorted(effective)
+
+
+@pytest.mark.parametrize("spacing", [(1.0, 1.0, 1.0), (0.8, 1.0, 3.0)])
+def test_a_volume_that_is_only_shifted_has_its_shift_as_effective_displacement(spacing):
+    k, j, i = np.indices((24, 40, 40))
+    x = spacing[0] * (i + 0 * (k + j))
+    still = 100 + 50 * np.sin(2 * np.pi * x / 30)
+    moved = 100 + 50 * np.sin(2 * np.pi * (x - 0.5) / 30)
+    assert motion.effective_displacement(moved, still, spacing) == pytest.approx(0.5, rel=0.1)
+    assert motion.effective_displacement(still, still, spacing) == 0
+    assert motion.effective_displacement(0 * still, 0 * still, spacing) == 0
 
 
 def test_the_target_lies_where_the_corrupted_image_lies(an_object):

@@ -1,4 +1,7 @@
-"""Severity as networks see it: a channel of the correction network, and the logarithm that is estimated."""
+"""Severity as networks see it: a channel of the correction network, and the logarithm that is estimated.
+
+Severity is the effective displacement (`simulation.motion.effective_displacement`): what the volume shows of motion.
+"""
 
 from __future__ import annotations
 
@@ -6,10 +9,10 @@ import math
 
 UNKNOWN = -1.0
 """The channel where severity is not known: the network then corrects by what it sees alone."""
-LARGEST_MM = 8.0
+LARGEST_MM = 4.0
 """Severities above this are told as this."""
-UNIT_MM = 4.0
-OFFSET_MM = 0.1
+UNIT_MM = 2.0
+OFFSET_MM = 0.05
 """Added before the logarithm, so that a head that lies still has one."""
 
 

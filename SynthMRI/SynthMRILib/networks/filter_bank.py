@@ -21,7 +21,7 @@ LINE = 9
 WIDE = 9
 ORDERS = tuple(itertools.permutations(range(3)))
 SMALLEST = 1e-6
-USUAL = 0.2
+USUAL = 0.3
 
 
 class FilterBank(nn.Module):

@@ -49,6 +49,7 @@ class MotionResult:
     Args:
         moved, still: magnitude volumes with the same phase, coils and noise.
         severity_mm: displacement of the head, root mean square over its voxels and over the edge energy of k-space.
+        effective_mm: how much of that shows, see `effective_displacement`.
         band: 0 (none) to 4 (severe), see SEVERITY_BANDS_MM.
         displacement_mm: largest displacement of any shot, root mean square over the head.
         residual_mm: shift of the corrupted volume that was removed (R, A, S).
@@ -58,6 +59,7 @@ class MotionResult:
     moved: Volume
     still: Volume
     severity_mm: float
+    effective_mm: float
     band: int
     displacement_mm: float
     residual_mm: tuple[float, float, float]
@@ -68,6 +70,7 @@ class MotionResult:
         """Labels for training, JSON types."""
         return {
             "severity_mm": self.severity_mm,
+            "effective_mm": self.effective_mm,
             "band": self.band,
             "band_name": SEVERITY_NAMES[self.band],
             "displacement_mm": self.displacement_mm,
@@ -106,6 +109,7 @@ def apply(record: MotionRecord, volume: Volume) -> MotionResult:
         moved=volume.with_voxels(moved),
         still=volume.with_voxels(still),
         severity_mm=severity,
+        effective_mm=effective_displacement(moved, still, grid.spacing),
         band=int(np.searchsorted(SEVERITY_BANDS_MM, severity, side="right")),
         displacement_mm=float(course.displacements.max()),
         residual_mm=tuple((grid.ijk_to_ras[:3, :3] @ shift[::-1]).tolist()),
@@ -205,6 +209,27 @@ def _displacements(poses: np.ndarray, mask: np.ndarray, grid: Grid, pivot: np.nd
     points = grid.index_to_ras(indices[:, ::-1])
     center, spread = points.mean(axis=0), np.cov(points.T, bias=True)
     return np.array([rms_displacement(pose, pivot=pivot, center=center, spread=spread) for pose in poses])
+
+
+def effective_displacement(moved: np.ndarray, still: np.ndarray, spacing: tuple[float, float, float]) -> float:
+    """The displacement that would change a volume as much as its motion did [mm].
+
+    Root mean square difference over root mean square gradient of the smoothed volume, both in the head. It is what can
+    be seen of motion: large displacements while the rim of k-space is acquired, where there is little signal, hardly
+    show.
+
+    Args:
+        moved, still: magnitude volumes (k, j, i) with motion and without, alike in everything else.
+        spacing: of their voxels (i, j, k) [mm].
+    """
+    head = still > 0.05 * _unit(still)
+    if not head.any():
+        return 0.0
+    smooth = ndimage.gaussian_filter(still, 1.0)
+    axes = [axis for axis, n in enumerate(still.shape) if n > 1]
+    slope = sum(np.mean((np.gradient(smooth, axis=a)[head] / spacing[2 - a]) ** 2, dtype=np.float64) for a in axes)
+    change = np.mean((moved - still)[head] ** 2, dtype=np.float64)
+    return float(np.sqrt(change / max(slope, 1e-30)))
 
 
 def residual_shift(moved: np.ndarray, still: np.ndarray, mask: np.ndarray) -> np.ndarray:

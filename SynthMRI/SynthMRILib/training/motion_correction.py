@@ -159,7 +159,7 @@ class HeldOutPairs:
         for extra, moved, still in self.pairs:
             corrected = corrected_block(network, moved, extra["severity_mm"])
             gain = 10 * np.log10(squared_error(moved, still) / squared_error(corrected, still))
-            band = SEVERITY_NAMES[int(np.searchsorted(SEVERITY_BANDS_MM, extra["severity_mm"], side="right"))]
+            band = SEVERITY_NAMES[int(np.searchsorted(SEVERITY_BANDS_MM, extra["displacement_mm"], side="right"))]
             for name in ("all", band, extra["sequence"]):
                 gathered.setdefault(name, []).append(gain)
             gathered.setdefault("worst", []).append(gain)

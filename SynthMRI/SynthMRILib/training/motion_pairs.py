@@ -1,8 +1,9 @@
 """Pairs of volumes with and without motion, packed once: motion of a whole volume takes seconds, a patch none.
 
 Each pair is a volume of an ordinary packed cache, with a bias field, scanned twice by `simulation.motion`: moving and
-still, with the same phase and noise. Wanted severities are spread evenly on a logarithmic scale, because traces as they
-are drawn are mostly slight.
+still, with the same phase and noise. Wanted displacements are spread evenly on a logarithmic scale, because traces as
+they are drawn are mostly slight. The severity that is learned is the effective one, which the volumes themselves show
+(`simulation.motion.effective_displacement`): it is measured after everything that is done to a pair.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from .cache import FOREGROUND, Cache, Entry, write_cache
 from .packing import real_paths
 
 SEVERITY_MM = (0.3, 4.0)
-"""Range of the wanted severity."""
+"""Range of the wanted displacement, weighted by edge energy."""
 SEQUENCES = {"t1w": (0.7, 0.25, 0.05), "t1w-contrast-enhanced": (0.7, 0.25, 0.05), "random": (0.4, 0.5, 0.1)}
 """Share of (mprage, tse-3d, tse-2d) by contrast."""
 OTHER_SEQUENCES = (0.15, 0.75, 0.1)
@@ -56,7 +57,7 @@ class MotionPairRecord(Record):
     """What was drawn for one pair.
 
     Args:
-        severity_mm: severity that is aimed at; the real one is measured.
+        severity_mm: displacement that is aimed at, weighted by edge energy; the effective one is measured.
         margin: voxels of air added around the volume (k, j, i).
         masked: a stripped volume is stripped again after the scan, as in practice.
         slab: where the part along the readout lies that is kept, 0 (low) to 1, or None for the whole volume.
@@ -134,7 +135,8 @@ def apply(record: MotionPairRecord, volume: Volume, *, stripped: bool) -> Motion
     part = trimmed_part(record, volume)
     moved, still = (np.ascontiguousarray(v[part]) for v in kept)
     grid = Grid(moved.shape, volume.grid.ijk_to_ras)
-    return replace(result, moved=Volume(moved, grid), still=Volume(still, grid))
+    effective = motion.effective_displacement(moved, still, grid.spacing)
+    return replace(result, moved=Volume(moved, grid), still=Volume(still, grid), effective_mm=effective)
 
 
 def trimmed_part(record: MotionPairRecord, volume: Volume) -> tuple[slice, ...]:
@@ -207,7 +209,7 @@ def pack_motion(
             record = replace(record, slab=None)
         result = apply(record, volume, stripped=entry.stripped)
         packed += pair_of_entries(entry, result, record)
-        report(f"{entry.subject} {entry.contrast} {record.motion.order.sequence} {result.severity_mm:.2f} mm")
+        report(f"{entry.subject} {entry.contrast} {record.motion.order.sequence} {result.effective_mm:.2f} mm")
         if (number + 1) % SAVE_EVERY == 0 or number + 1 == pairs:
             write_whole(output, packed)
     return [entry for entry, _ in packed]
@@ -238,7 +240,8 @@ def pair_of_entries(entry: Entry, result: MotionResult, record: MotionPairRecord
     """Both volumes of a pair in units of the reference intensity of the one with motion."""
     unit = reference_intensity(result.moved.voxels)
     extra: dict[str, Any] = {
-        "severity_mm": result.severity_mm,
+        "severity_mm": result.effective_mm,
+        "displacement_mm": result.severity_mm,
         "sequence": record.motion.order.sequence,
         "order": record.motion.order.order,
         "spacing_kji": list(result.moved.spacing[::-1]),
