@@ -149,7 +149,7 @@ class SynthMRIWidget(ParameterNodeWidget):
     def closeParts(self) -> None:
         """The panel is about to go."""
         self.inputWatch.stop()
-        for part in (self.runPanel, self.comparePanel, self.modelsPanel):
+        for part in (self.runPanel, self.comparePanel, self.exportPanel, self.modelsPanel):
             part.close()
 
     def initializeParameterNode(self) -> None:

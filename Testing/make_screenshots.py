@@ -29,7 +29,7 @@ from screenshot_pictures import (  # noqa: E402
     stacked,
     view_picture,
 )
-from screenshot_states import select  # noqa: E402
+from screenshot_states import checked, select  # noqa: E402
 
 STATE_HEIGHT = 720
 #: Panels in a row of PanelStates.
@@ -70,6 +70,7 @@ def scan_node(name: str) -> Any:
 
 
 def run(desktop: Any, panel: Any) -> None:
+    checked(desktop, panel)
     panel.ui.applyButton.click()
     if not desktop.wait_until(lambda: not panel.logic.running, timeout=SECONDS):
         raise TimeoutError(panel.ui.statusLabel.text)
@@ -80,7 +81,7 @@ def compared(desktop: Any) -> Any:
     """The SynthMRI panel after a run."""
     slab(scan_node("T1w"))
     panel = open_module(desktop, "SynthMRI")
-    if not panel.ui.applyButton.enabled:
+    if not checked(desktop, panel).ui.applyButton.enabled:
         select(panel.ui.methodComboBox, "B-spline interpolation")
     run(desktop, panel)
     return panel
@@ -137,6 +138,7 @@ def uncertainty(desktop: Any) -> Any:
 
     slab(scan_node("T1w"))
     panel = open_module(desktop, "SynthMRIUncertainty")
+    slicer.app.layoutManager().sliceWidget("Red").sliceView().renderWindow()  # a view sees legends that come after it
     panel.ui.passesSpinBox.setValue(4)
     desktop.process_events(50)
     run(desktop, panel)
@@ -152,6 +154,8 @@ def uncertainty(desktop: Any) -> Any:
     picture = panel_picture(desktop, panel, height=1050)
     panel.ui.contourCheckBox.click()
     panel.ui.thresholdSliderWidget.value = 2.0
+    desktop.process_events(50)
+    desktop.wait_until(lambda: not panel.overlayPanel.busy, timeout=SECONDS)
     desktop.process_events(50)
     return side_by_side([picture, stacked([colored, view_picture("Red", "Outlines")])])
 

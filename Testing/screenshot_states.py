@@ -20,6 +20,18 @@ def select(combo_box: Any, text: str) -> None:
     combo_box.setCurrentIndex(combo_box.findText(text))
 
 
+def checked(desktop: Any, panel: Any) -> Any:
+    """The panel, once it is known whether what is chosen can be run."""
+    desktop.process_events(50)
+    if not desktop.wait_until(lambda: not panel.runPanel.checking, timeout=SECONDS):
+        raise TimeoutError(panel.ui.applyHintLabel.text)
+    return panel
+
+
+def press_apply(desktop: Any, panel: Any) -> None:
+    checked(desktop, panel).ui.applyButton.click()
+
+
 def end(desktop: Any, panel: Any) -> None:
     """Wait for all runs and what is shown of them."""
     if not desktop.wait_until(lambda: not (panel.logic.running or panel.comparePanel.busy), timeout=SECONDS):
@@ -53,7 +65,7 @@ def chosen(_desktop: Any, panel: Any) -> None:
 def running(desktop: Any, panel: Any) -> None:
     """A network at work, with the time left."""
     fold(panel, "modelCollapsibleButton")
-    panel.ui.applyButton.click()
+    press_apply(desktop, panel)
     if not desktop.wait_until(lambda: "left" in panel.ui.statusLabel.text, timeout=SECONDS):
         raise TimeoutError(panel.ui.statusLabel.text)
 
@@ -61,21 +73,19 @@ def running(desktop: Any, panel: Any) -> None:
 def queued(desktop: Any, panel: Any) -> None:
     """Two more runs that wait."""
     fold(panel, "modelCollapsibleButton")
-    panel.ui.applyButton.click()
+    press_apply(desktop, panel)
     select(panel.ui.enhancementComboBox, "Denoising")
-    desktop.process_events(300)
-    panel.ui.queueButton.click()
+    checked(desktop, panel).ui.queueButton.click()
     select(panel.ui.enhancementComboBox, "Super-resolution")
     select(panel.ui.methodComboBox, BSPLINE)
-    desktop.process_events(300)
-    panel.ui.queueButton.click()
+    checked(desktop, panel).ui.queueButton.click()
     desktop.wait_until(lambda: panel.ui.progressBar.value > 0, timeout=SECONDS)
 
 
 def cancelled(desktop: Any, panel: Any) -> None:
     """A run that its user stopped."""
     fold(panel, "modelCollapsibleButton")
-    panel.ui.applyButton.click()
+    press_apply(desktop, panel)
     desktop.process_events(300)
     panel.ui.applyButton.click()
     end(desktop, panel)
@@ -84,7 +94,7 @@ def cancelled(desktop: Any, panel: Any) -> None:
 def done(desktop: Any, panel: Any) -> None:
     """After a run, while before and after are compared."""
     select(panel.ui.methodComboBox, BSPLINE)
-    panel.ui.applyButton.click()
+    press_apply(desktop, panel)
     end(desktop, panel)
     panel.ui.histogramButton.click()
     end(desktop, panel)
@@ -109,6 +119,7 @@ def declined(desktop: Any, panel: Any) -> None:
     from SynthMRIModuleLib import dependencies
 
     wanted = dependencies.is_installed
+    checked(desktop, panel)
     dependencies.is_installed = lambda requirement: "safetensors" not in requirement and wanted(requirement)
     desktop.answer(qt.QMessageBox.Cancel)
     try:
@@ -141,6 +152,7 @@ def draw(desktop: Any, open_panel: Callable[[], Any], picture: Callable[[Any], A
         panel = open_panel()
         desktop.process_events(50)
         reach(desktop, panel)
+        checked(desktop, panel)
         desktop.process_events(100)
         pictures[caption] = picture(panel)
         if panel.logic.running:

@@ -159,9 +159,14 @@ def _are_labels(voxels: np.ndarray) -> bool:
 
 
 def _count_integers(voxels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Distinct values and their counts; faster than sorting where the range of integers is small."""
-    lowest = voxels.min()
-    counts = np.bincount((voxels.ravel() - lowest).astype(np.int32))
+    """Distinct values and their counts; faster than sorting where the range of integers is small.
+
+    Slice by slice, because numpy keeps all other threads from running while it counts.
+    """
+    lowest, highest = voxels.min(), voxels.max()
+    counts = np.zeros(int(highest - lowest) + 1, dtype=np.int64)
+    for plane in voxels:
+        counts += np.bincount((plane.ravel() - lowest).astype(np.int32), minlength=counts.size)
     values = np.flatnonzero(counts)
     return values + lowest, counts[values]
 

@@ -1,6 +1,7 @@
 """A slow piece of numpy work in a thread, so that the window stays alive; its result is told in the panel's own thread.
 
-The work must know neither Qt nor MRML: it gets volumes of the engine and gives such back.
+The work must know neither Qt nor MRML: it gets voxels and grids and gives such back. What it holds is let go in the
+panel's thread, too, since the last reference to the voxels of a deleted node deletes a VTK object.
 """
 
 from __future__ import annotations
@@ -15,15 +16,52 @@ import qt
 POLL_INTERVAL_MS = 30
 
 
+class _Call:
+    """One piece of work and what came of it."""
+
+    def __init__(
+        self,
+        work: Callable[[], Any],
+        on_done: Callable[[Any], None],
+        on_error: Callable[[Exception], None] | None,
+    ) -> None:
+        self.work, self.on_done, self.on_error = work, on_done, on_error
+        self.result: Any = None
+        self.error: Exception | None = None
+        self.thread: threading.Thread | None = None
+
+    @property
+    def ended(self) -> bool:
+        return self.thread is not None and not self.thread.is_alive()
+
+    def start(self) -> None:
+        self.thread = threading.Thread(target=self._run, name="synthmri-work", daemon=True)
+        self.thread.start()
+
+    def _run(self) -> None:
+        try:
+            self.result = self.work()
+        except Exception as error:  # told in the panel's thread
+            self.error = error
+
+    def tell(self) -> None:
+        if self.error is None:
+            self.on_done(self.result)
+        elif self.on_error is not None:
+            self.on_error(self.error)
+        else:
+            logging.error("SynthMRI: unexpected failure", exc_info=self.error)
+
+
 class BackgroundCall:
-    """Does one call at a time; a new one makes the news of the one before unwanted."""
+    """Does one call at a time: a new one makes the news of the one before unwanted, and begins when that has ended.
+
+    Of several calls that come while one is in progress only the latest is ever done.
+    """
 
     def __init__(self) -> None:
-        self._number = 0
-        self._outcome: tuple[int, Any, Exception | None] | None = None
-        self._on_done: Callable[[Any], None] | None = None
-        self._on_error: Callable[[Exception], None] | None = None
-        self._running = False
+        self._wanted: _Call | None = None
+        self._current: _Call | None = None
         self._timer = qt.QTimer()
         self._timer.setInterval(POLL_INTERVAL_MS)
         self._timer.connect("timeout()", self._poll)
@@ -31,7 +69,7 @@ class BackgroundCall:
     @property
     def running(self) -> bool:
         """True until the end of the latest call was told."""
-        return self._running
+        return self._wanted is not None
 
     def start(
         self,
@@ -39,36 +77,30 @@ class BackgroundCall:
         on_done: Callable[[Any], None],
         on_error: Callable[[Exception], None] | None = None,
     ) -> None:
-        """Begin `work`; then `on_done` gets what it returned, or `on_error` what it raised."""
-        self._number += 1
-        self._on_done, self._on_error, self._running = on_done, on_error, True
-        arguments = (self._number, work)
-        threading.Thread(target=self._run, args=arguments, name="synthmri-work", daemon=True).start()
+        """Begin `work`, at once or after what is in progress; then `on_done` gets what it returned, or `on_error`
+        what it raised."""
+        self._wanted = _Call(work, on_done, on_error)
+        self._begin()
         self._timer.start()
 
     def forget(self) -> None:
         """The result of the latest call is not wanted any more."""
-        self._number += 1
-        self._running = False
-        self._timer.stop()
+        self._wanted = None
 
-    def _run(self, number: int, work: Callable[[], Any]) -> None:
-        try:
-            outcome = (number, work(), None)
-        except Exception as error:  # told by `_poll` in the panel's thread
-            outcome = (number, None, error)
-        if number == self._number:
-            self._outcome = outcome
+    def _begin(self) -> None:
+        if self._current is None and self._wanted is not None:
+            self._current = self._wanted
+            self._current.start()
 
     def _poll(self) -> None:
-        if self._outcome is None or self._outcome[0] != self._number:
-            return
-        (_number, result, error), self._outcome = self._outcome, None
-        self._running = False
-        self._timer.stop()
-        if error is None:
-            self._on_done(result)
-        elif self._on_error is not None:
-            self._on_error(error)
-        else:
-            logging.error("SynthMRI: unexpected failure", exc_info=error)
+        ended = self._current if self._current is not None and self._current.ended else None
+        if ended is not None:
+            self._current = None
+        told = ended is not None and ended is self._wanted
+        if told:
+            self._wanted = None
+        self._begin()
+        if self._current is None:
+            self._timer.stop()
+        if told:
+            ended.tell()  # last, because it may begin the next call

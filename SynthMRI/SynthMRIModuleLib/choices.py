@@ -102,4 +102,9 @@ class Precision(enum.Enum):
     FLOAT16 = "float16"
 
     def label(self) -> str:
-        return _("Automatic") if self is Precision.AUTOMATIC else self.value
+        return {
+            "auto": _("Automatic"),
+            "float32": _("32 bit (float32)"),
+            "bfloat16": _("16 bit (bfloat16)"),
+            "float16": _("16 bit (float16), graphics cards only"),
+        }[self.value]

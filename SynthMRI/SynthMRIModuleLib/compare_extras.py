@@ -10,7 +10,7 @@ from slicer.i18n import tr as _
 
 from .background_call import BackgroundCall
 from .difference import add_difference, find_difference, subtracted
-from .node_volume import volume_on_node
+from .node_volume import voxels_on_node
 from .plots import MEASURES, add_chart, find_chart
 from .result_nodes import source_of
 
@@ -60,9 +60,13 @@ class CompareExtras:
         if self._wanted.get(slot) == wanted:  # in progress, or failed before and would again
             return
         self._wanted[slot] = wanted
-        pair = volume_on_node(source_of(result)), volume_on_node(result)
+        pair = voxels_on_node(source_of(result)), voxels_on_node(result)
         self.message = _("Computing...")
-        call.start(lambda: work(*pair), lambda made: self._made(slot, result, add, made), self._failed)
+        call.start(
+            lambda: work(*(one.volume() for one in pair)),
+            lambda made: self._made(slot, result, add, made),
+            self._failed,
+        )
 
     def _made(self, slot: str, result: Any, add: Any, made: Any) -> None:
         self._wanted.pop(slot, None)

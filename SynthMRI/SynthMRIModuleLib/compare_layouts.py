@@ -43,7 +43,7 @@ def layout_id(extra: Collection[str]) -> int:
 
 def layout_ids() -> list[int]:
     """All ids of ours."""
-    return [LAYOUT_ID + bits for bits in range(2 ** len(_BITS)) if _is_used(bits)]
+    return [LAYOUT_ID + bits for bits in range(2 ** len(_BITS))]
 
 
 def layout_description(identifier: int = LAYOUT_ID) -> str:
@@ -62,9 +62,8 @@ def layout_description(identifier: int = LAYOUT_ID) -> str:
 def slice_views(identifier: int) -> list[str]:
     """Names of the slice views of a layout of ours, in reading order."""
     bits = identifier - LAYOUT_ID
-    if bits & _BITS[SINGLE_VIEW]:
-        return [SINGLE_VIEW]
-    return [BEFORE_VIEW, AFTER_VIEW, *(v for v in (DIFFERENCE_VIEW, UNCERTAINTY_VIEW) if bits & _BITS[v])]
+    compared = [SINGLE_VIEW] if bits & _BITS[SINGLE_VIEW] else [BEFORE_VIEW, AFTER_VIEW]
+    return [*compared, *(v for v in (DIFFERENCE_VIEW, UNCERTAINTY_VIEW) if bits & _BITS[v])]
 
 
 def register_layouts() -> None:
@@ -79,11 +78,6 @@ def layout_node() -> slicer.vtkMRMLLayoutNode | None:
     """The scene's layout node; None without a main window."""
     manager = slicer.app.layoutManager()
     return manager.layoutLogic().GetLayoutNode() if manager is not None else None
-
-
-def _is_used(bits: int) -> bool:
-    alone = bits & _BITS[SINGLE_VIEW]
-    return not alone or not bits & (_BITS[DIFFERENCE_VIEW] | _BITS[UNCERTAINTY_VIEW])
 
 
 def _row(items: list[str]) -> str:

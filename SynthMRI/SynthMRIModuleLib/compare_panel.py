@@ -43,6 +43,7 @@ class ComparePanel(VTKObservationMixin):
         self._chart_kind: str | None = None
         self._shown: tuple | None = None
         self._updating = self._before_is_up = False
+        self._histogram_words, self._joint_plot_words = ui.histogramButton.toolTip, ui.jointPlotButton.toolTip
         self._timer = qt.QTimer()
         self._timer.setInterval(BLINK_INTERVAL_MS)
         self._timer.connect("timeout()", self._blink)
@@ -104,14 +105,13 @@ class ComparePanel(VTKObservationMixin):
     def _compared(self) -> Compared:
         """What is to be shown now; the difference and the chart once they have been computed."""
         node, result = self._node, self._result
-        single = node.compareMode != CompareMode.SIDE_BY_SIDE
-        wants_difference = node.showDifference and not single and not reason_no_difference(result)
+        wants_difference = node.showDifference and not reason_no_difference(result)
         return Compared(
             source_of(result),
             result,
             self._extras.difference(result) if wants_difference else None,
-            uncertainty_of(result) if node.showUncertainty and not single else None,
-            single=single,
+            uncertainty_of(result) if node.showUncertainty else None,
+            single=node.compareMode != CompareMode.SIDE_BY_SIDE,
             chart=self._extras.chart(result, self._chart_kind) if self._chart_kind else None,
         )
 
@@ -155,32 +155,34 @@ class ComparePanel(VTKObservationMixin):
         ui.compareButton.checked = self._comparison.shown
         for button, kind in ((ui.histogramButton, HISTOGRAM), (ui.jointPlotButton, JOINT)):
             button.checked = self._comparison.shown and self._chart_kind == kind
-        self._update_reasons(there)
-        ui.compareHintLabel.text = self._extras.message
-        ui.compareHintLabel.visible = bool(self._extras.message)
+        hints = self._update_reasons()
+        ui.compareHintLabel.text = "\n".join(hints)
+        ui.compareHintLabel.visible = bool(hints)
         for mode, widgets in MODE_ROWS.items():
             for name in widgets:
                 getattr(ui, name).visible = bool(self._node) and self._node.compareMode == mode
         self._updating = False
 
-    def _update_reasons(self, there: bool) -> None:
-        """Turn on what can be shown of this result; the tooltips say why the rest cannot."""
-        ui, result = self._ui, self._result
-        ui.compareButton.toolTip = self._reason_off() or _(
+    def _update_reasons(self) -> list[str]:
+        """Turn on what can be shown of this result; tooltips, and the sentences given back, say why the rest cannot."""
+        ui, result, nothing = self._ui, self._result, self._reason_off()
+        ui.compareButton.toolTip = nothing or _(
             "Show the acquired volume and the result in linked views. Again brings your layout back."
         )
-        no_difference = reason_no_difference(result)
-        ui.differenceCheckBox.enabled = ui.jointPlotButton.enabled = there and not no_difference
+        no_difference = nothing or reason_no_difference(result)
+        ui.differenceCheckBox.enabled = ui.jointPlotButton.enabled = not no_difference
         ui.differenceCheckBox.toolTip = no_difference or _(
             "Show the result minus its source in a view of its own; gray is no change. The difference is a new volume."
         )
-        has_map = there and uncertainty_of(result) is not None
-        ui.uncertaintyCheckBox.enabled = has_map
-        ui.uncertaintyCheckBox.toolTip = (
-            _("Show the uncertainty of the result in a view of its own.")
-            if has_map
-            else _("There is no uncertainty of this result; the module SynthMRI Uncertainty computes it.")
-        )
+        ui.jointPlotButton.toolTip = no_difference or self._joint_plot_words
+        ui.histogramButton.toolTip = nothing or self._histogram_words
+        no_map = nothing
+        if not nothing and uncertainty_of(result) is None:
+            no_map = _("There is no uncertainty of this result; the module SynthMRI Uncertainty computes it.")
+        ui.uncertaintyCheckBox.enabled = not no_map
+        ui.uncertaintyCheckBox.toolTip = no_map or _("Show the uncertainty of the result in a view of its own.")
+        reasons = [self._extras.message, nothing, no_difference, no_map]
+        return list(dict.fromkeys(reason for reason in reasons if reason))
 
     def _reason_off(self) -> str:
         """Why nothing can be compared; empty when it can."""

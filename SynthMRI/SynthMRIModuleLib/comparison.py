@@ -35,7 +35,7 @@ class Compared:
         after: result.
         difference: after - before, or None.
         uncertainty: map of the result, or None.
-        single: one view with both on top of each other in place of several.
+        single: one view with both on top of each other in place of one for each.
         chart: plot chart below, or None.
     """
 
@@ -47,11 +47,13 @@ class Compared:
     chart: slicer.vtkMRMLPlotChartNode | None = None
 
     def layout(self) -> int:
-        extra = [SINGLE_VIEW] if self.single else []
-        if not self.single:
-            extra += [DIFFERENCE_VIEW] if self.difference is not None else []
-            extra += [UNCERTAINTY_VIEW] if self.uncertainty is not None else []
-        return layout_id([*extra, *([PLOT_VIEW] if self.chart is not None else [])])
+        wanted = {
+            SINGLE_VIEW: self.single,
+            DIFFERENCE_VIEW: self.difference is not None,
+            UNCERTAINTY_VIEW: self.uncertainty is not None,
+            PLOT_VIEW: self.chart is not None,
+        }
+        return layout_id([view for view, is_wanted in wanted.items() if is_wanted])
 
     def volume_of(self, view: str) -> slicer.vtkMRMLScalarVolumeNode:
         return {

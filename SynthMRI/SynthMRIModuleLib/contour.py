@@ -1,4 +1,7 @@
-"""Outlines around what is more uncertain than a threshold, in all slice views, with nothing laid over the image."""
+"""Outlines around what is more uncertain than a threshold, in all slice views, with nothing laid over the image.
+
+A thread compares the voxels with the threshold, as a large map takes longer than goes unnoticed while a slider moves.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 import slicer
 
-from .node_volume import hand_over_voxels, ijk_to_ras
+from .background_call import BackgroundCall
+from .node_volume import hand_over_voxels, ijk_to_ras, voxels_on_node
 
 #: Light blue among Slicer's label colors: lighter than most of a brain, and told from gray by color-blind readers.
 COLOR_NODE_ID = "vtkMRMLColorTableNodeLabels"
@@ -41,18 +45,30 @@ class Contour:
         self._map: slicer.vtkMRMLScalarVolumeNode | None = None
         self._level: float | None = None
         self._before: list[_Before] = []
+        self._comparing = BackgroundCall()
+
+    @property
+    def busy(self) -> bool:
+        """True from `show` until the outlines are there."""
+        return self._comparing.running
 
     def show(self, uncertainty: slicer.vtkMRMLScalarVolumeNode, *, level: float) -> None:
-        """Outline all voxels above `level` [units of the map]."""
-        if self._map is uncertainty and self._level == level and self._label_map is not None:
+        """Outline all voxels above `level` [units of the map], as soon as they were found."""
+        if self._map is uncertainty and self._level == level:
             return
-        if self._map is not uncertainty or self._label_map is None:
+        if self._map is not uncertainty:
             self.hide()
-            self._map, self._label_map = uncertainty, _make_label_map(uncertainty)
+        self._map, self._level = uncertainty, level
+        voxels = voxels_on_node(uncertainty).voxels
+        self._comparing.start(lambda: np.multiply(voxels > level, LABEL, dtype=np.uint8), self._outline)
+
+    def _outline(self, labels: np.ndarray) -> None:
+        if self._map.GetScene() is None:
+            return
+        if self._label_map is None:
+            self._label_map = _make_label_map(self._map)
             self._before = [_state(view) for view in _views()]
-        self._level = level
-        above = slicer.util.arrayFromVolume(uncertainty) > level
-        hand_over_voxels(np.multiply(above, LABEL, dtype=np.uint8), self._label_map)
+        hand_over_voxels(labels, self._label_map)
         for before in self._before:
             before.composite.SetLabelVolumeID(self._label_map.GetID())
             before.composite.SetLabelOpacity(1.0)
@@ -61,6 +77,7 @@ class Contour:
 
     def hide(self) -> None:
         """Put back the label layer of all views; harmless when nothing is shown."""
+        self._comparing.forget()
         if self._label_map is not None and self._label_map.GetScene() is not None:
             for before in self._before:
                 before.restore(self._label_map)

@@ -15,11 +15,10 @@ import slicer
 import vtk
 from slicer.i18n import tr as _
 
-from .node_volume import reason_not_usable, volume_from_node
+from .node_volume import NodeVoxels, reason_not_usable, voxels_on_node
 
 if TYPE_CHECKING:
     from SynthMRILib.tasks.base import InputRole
-    from SynthMRILib.volume import Volume
 
 #: Nodes by role.
 Inputs = dict[str, slicer.vtkMRMLVolumeNode]
@@ -61,25 +60,25 @@ def reason_not_complete(roles: Sequence[InputRole], inputs: Inputs) -> str:
     return _reason_not_in_one_space(list(inputs.values()))
 
 
-def volumes_from_inputs(roles: Sequence[InputRole], inputs: Inputs) -> dict[str, Volume]:
-    """Copies of all inputs in the coordinates of the leading node. Raises InputError with a sentence."""
+def voxels_of_inputs(roles: Sequence[InputRole], inputs: Inputs) -> dict[str, NodeVoxels]:
+    """All inputs in the coordinates of the leading node, not copied. Raises InputError with a sentence."""
     from SynthMRILib.errors import InputError
 
     reason = reason_not_complete(roles, inputs)
     if reason:
         raise InputError(reason)
     leading = leading_role(roles, inputs)
-    return {role: _volume_beside(node, inputs[leading], role in LABEL_ROLES) for role, node in inputs.items()}
+    return {role: _voxels_beside(node, inputs[leading]) for role, node in inputs.items()}
 
 
-def _volume_beside(node: slicer.vtkMRMLVolumeNode, leading: slicer.vtkMRMLVolumeNode, labels: bool) -> Volume:
-    from SynthMRILib.volume import Grid, Volume
+def _voxels_beside(node: slicer.vtkMRMLVolumeNode, leading: slicer.vtkMRMLVolumeNode) -> NodeVoxels:
+    from SynthMRILib.volume import Grid
 
-    volume = volume_from_node(node, labels_allowed=labels)
+    found = voxels_on_node(node)
     if node.GetParentTransformNode() is leading.GetParentTransformNode():
-        return volume
+        return found
     to_leading = np.linalg.inv(_to_world(leading)) @ _to_world(node)
-    return Volume(volume.voxels, Grid(volume.grid.shape, to_leading @ volume.grid.ijk_to_ras), volume.header)
+    return NodeVoxels(found.voxels, Grid(found.grid.shape, to_leading @ found.grid.ijk_to_ras))
 
 
 def _to_world(node: slicer.vtkMRMLVolumeNode) -> np.ndarray:

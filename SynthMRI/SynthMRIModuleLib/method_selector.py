@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import qt
 from slicer.i18n import tr as _
 
 from .task_forms import task_methods
@@ -16,19 +17,39 @@ NETWORK_WIDGETS = (
 )
 
 
-def method_label(method: str) -> str:
-    """A method's name for people; the engine's own word for one that is not known here."""
-    labels = {
-        "auto": _("Automatic"),
-        "network": _("Network"),
-        "bspline": _("B-spline interpolation"),
-        "dictionary": _("Tissue parameters and signal equation"),
-        "arithmetic": _("Formula of FLAIR and T1w or T2w"),
-        "autofocus": _("Autofocus (physics alone)"),
-        "both": _("Autofocus, then network"),
-        "measure": _("Only measure the motion"),
+def method_words(method: str) -> tuple[str, str]:
+    """A method's name for people, and what it does in a sentence; the engine's own word for one not known here."""
+    words = {
+        "auto": (
+            _("Automatic"),
+            _("A network where one is installed that is not experimental, or one is selected; else the equation."),
+        ),
+        "network": (_("Network"), _("A trained network computes the result; it needs a model.")),
+        "bspline": (_("B-spline interpolation"), _("Finer voxels without any added detail; needs no model.")),
+        "total-variation": (
+            _("Total variation"),
+            _("The smoothest volume that agrees with the acquired slices; needs no model."),
+        ),
+        "dictionary": (
+            _("Tissue parameters and signal equation"),
+            _("Proton density, T1 and T2 are fitted to each voxel, and the signal is computed from them."),
+        ),
+        "arithmetic": (
+            _("Formula of FLAIR and T1w or T2w"),
+            _("FLAIR minus a part of T1w, or FLAIR times T2w: one formula for all voxels."),
+        ),
+        "autofocus": (
+            _("Autofocus (physics alone)"),
+            _("Looks for the motion without which the volume would be sharpest; needs no model of this task."),
+        ),
+        "both": (_("Autofocus, then network"), _("The network corrects what autofocus has left.")),
+        "diffusion": (
+            _("Diffusion model (experimental)"),
+            _("Draws a sample that fits the corrected volume; no such model comes with SynthMRI."),
+        ),
+        "measure": (_("Only measure the motion"), _("Says how severe the motion is and changes nothing.")),
     }
-    return labels.get(method, method)
+    return words.get(method, (method, ""))
 
 
 class MethodSelector:
@@ -56,7 +77,9 @@ class MethodSelector:
             self._filled = task
             self._ui.methodComboBox.clear()
             for name in methods:
-                self._ui.methodComboBox.addItem(method_label(name), name)
+                label, sentence = method_words(name)
+                self._ui.methodComboBox.addItem(label, name)
+                self._ui.methodComboBox.setItemData(self._ui.methodComboBox.count - 1, sentence, qt.Qt.ToolTipRole)
         self._ui.methodComboBox.setCurrentIndex(self._ui.methodComboBox.findData(method))
         self._filling = False
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import slicer
@@ -10,7 +11,7 @@ from slicer.ScriptedLoadableModule import ScriptedLoadableModuleLogic
 from .bundle_choice import needs_packages
 from .input_choice import is_acquired
 from .inputs import as_inputs
-from .request_check import RequestCheck
+from .request_check import Request, RequestCheck
 from .run import Callbacks, OutputNames, OutputNodes
 from .task_runner import TaskRunner
 
@@ -65,7 +66,32 @@ class TaskLogic(ScriptedLoadableModuleLogic):
         task: str | None = None,
     ) -> list:
         """Findings about a request, each with a severity and a sentence; an "error" means that it cannot run."""
-        return self._check(task or self.task, as_inputs(inputNode), bundle=bundle, parameters=parameters or {})
+        return self._check.now(Request(task or self.task, as_inputs(inputNode), bundle, parameters or {}))
+
+    @property
+    def checking(self) -> bool:
+        """True from `checkLater` until its findings were told."""
+        return self._check.running
+
+    def checkLater(
+        self,
+        inputNode: Any,
+        bundle: str | None = None,
+        parameters: dict[str, Any] | None = None,
+        task: str | None = None,
+        *,
+        onChecked: Callable[[list], None],
+    ) -> None:
+        """As `check`, but a thread looks at the voxels, so that the window stays alive; `onChecked` gets the findings.
+
+        It is called before this returns where no voxels need to be looked at. The answer to an earlier request is
+        dropped; voxels that change meanwhile are looked at again.
+        """
+        self._check.later(Request(task or self.task, as_inputs(inputNode), bundle, parameters or {}), onChecked)
+
+    def forgetCheck(self) -> None:
+        """Nobody waits for the findings any more."""
+        self._check.forget()
 
     def ensureDependencies(
         self, bundle: str | None = None, parameters: dict[str, Any] | None = None, task: str | None = None, **_: Any
@@ -108,6 +134,7 @@ class TaskLogic(ScriptedLoadableModuleLogic):
 
     def close(self) -> None:
         """End the child process; the next run starts a new one."""
+        self._check.forget()
         self._runner.close()
 
     def _request(

@@ -9,6 +9,7 @@ the window for longer than goes unnoticed.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -18,7 +19,7 @@ from slicer.i18n import tr as _
 from vtk.util.numpy_support import numpy_to_vtk
 
 if TYPE_CHECKING:
-    from SynthMRILib.volume import Volume
+    from SynthMRILib.volume import Grid, Volume
 
 LABEL_MAP = "vtkMRMLLabelMapVolumeNode"
 #: Node classes that derive from the scalar volume node but do not hold one intensity per voxel.
@@ -65,16 +66,44 @@ def volume_from_node(node: slicer.vtkMRMLScalarVolumeNode, *, labels_allowed: bo
     return Volume(voxels, Grid(voxels.shape, ijk_to_ras(node)))
 
 
-def volume_on_node(node: slicer.vtkMRMLScalarVolumeNode) -> Volume:
-    """As `volume_from_node`, but of float32 voxels it is the node's own memory: only to be read, e.g. in a thread.
+@dataclass(frozen=True, eq=False)
+class NodeVoxels:
+    """What a thread needs of a node: made in the panel's thread at no cost, read anywhere.
 
-    The memory outlives the node; only what the scene shows of it ends with the node.
+    Args:
+        voxels: array (k, j, i) of the node's own type; read-only.
+        grid: where they lie, in RAS [mm].
     """
-    from SynthMRILib.volume import Grid, Volume
 
+    voxels: np.ndarray
+    grid: Grid
+
+    def volume(self) -> Volume:
+        """The volume, as float32; of float32 voxels it is the same memory. Takes a while for a large one."""
+        from SynthMRILib.volume import Volume
+
+        return Volume(self.voxels, self.grid)
+
+    def kept(self) -> NodeVoxels:
+        """The same with voxels of its own, for a scene that may change: half as many bytes as float32 for most."""
+        return NodeVoxels(self.voxels.copy(), self.grid)
+
+
+def voxels_on_node(node: slicer.vtkMRMLVolumeNode) -> NodeVoxels:
+    """The node's own memory, only to be read, e.g. in a thread.
+
+    The memory outlives the node; only what the scene shows of it ends with the node. Raises InputError for a node
+    without voxels.
+    """
+    from SynthMRILib.errors import InputError
+    from SynthMRILib.volume import Grid
+
+    reason = reason_not_usable(node, labels_allowed=True)
+    if reason:
+        raise InputError(reason)
     voxels = slicer.util.arrayFromVolume(node).view()
     voxels.flags.writeable = False
-    return Volume(voxels, Grid(voxels.shape, ijk_to_ras(node)))
+    return NodeVoxels(voxels, Grid(voxels.shape, ijk_to_ras(node)))
 
 
 def thinned(voxels: np.ndarray, most: int) -> np.ndarray:

@@ -97,6 +97,11 @@ class Overlay:
         self._maximum = 0.0
         self._contour = Contour()
 
+    @property
+    def busy(self) -> bool:
+        """True while outlines are looked for."""
+        return self._contour.busy
+
     def shows(
         self, image: slicer.vtkMRMLScalarVolumeNode | None, uncertainty: slicer.vtkMRMLScalarVolumeNode | None
     ) -> bool:

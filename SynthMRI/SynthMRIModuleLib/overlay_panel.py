@@ -9,7 +9,7 @@ from slicer.i18n import tr as _
 
 from .background_call import BackgroundCall
 from .cursor_readout import CursorReadout
-from .node_volume import volume_from_node, volume_on_node
+from .node_volume import voxels_on_node
 from .overlay import SCALE_PERCENT, Overlay, reason_not_shown
 from .place_table import PlaceTable
 from .quality import quality_of
@@ -37,8 +37,8 @@ class OverlayPanel:
 
     @property
     def busy(self) -> bool:
-        """True while regions are looked for."""
-        return self._search.running
+        """True while regions or outlines are looked for."""
+        return self._search.running or self._overlay.busy
 
     def offer(self, parameter_node: Any) -> None:
         """Follow the choices in the parameter node (imageVolume, uncertaintyVolume, threshold, opacity, contour,
@@ -74,12 +74,14 @@ class OverlayPanel:
             self._look_for_regions(image, uncertainty)
 
     def _look_for_regions(self, image: Any, uncertainty: Any) -> None:
-        volumes = volume_on_node(uncertainty), volume_on_node(image)
-        segmentation = self._node.segmentationVolume
-        more = {} if segmentation is None else {"segmentation": volume_from_node(segmentation, labels_allowed=True)}
+        nodes = {"total": uncertainty, "image": image, "segmentation": self._node.segmentationVolume}
+        given = {name: voxels_on_node(node) for name, node in nodes.items() if node is not None}
         self._ui.regionsLabel.text = _("Looking for the least trusted places...")
         self._ui.regionsLabel.visible = True
-        self._search.start(lambda: find_regions(*volumes, **more), lambda found: self._show_regions(found, image))
+        self._search.start(
+            lambda: find_regions(**{name: voxels.volume() for name, voxels in given.items()}),
+            lambda found: self._show_regions(found, image),
+        )
 
     def _show_regions(self, clusters: list[Any], image: Any) -> None:
         if image.GetScene() is None:

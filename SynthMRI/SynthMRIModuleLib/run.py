@@ -16,7 +16,7 @@ from slicer.i18n import tr as _
 
 from .bundle_choice import judged_request
 from .frames import frame_text
-from .inputs import Inputs, leading_role, roles_of, volumes_from_inputs
+from .inputs import Inputs, leading_role, roles_of, voxels_of_inputs
 from .overlay import UNCERTAINTY_ROLES, scale_maximum, show_as_map
 from .result_nodes import SourceSnapshot, add_result_node, remove_result_node
 
@@ -75,7 +75,7 @@ class Run:
         callbacks: Callbacks,
     ) -> None:
         roles = roles_of(task, parameters)
-        volumes = volumes_from_inputs(roles, inputs)
+        kept = {role: voxels.kept() for role, voxels in voxels_of_inputs(roles, inputs).items()}
         leading = inputs[leading_role(roles, inputs)]
         self._source = SourceSnapshot.of(leading, *(node for node in inputs.values() if node is not leading))
         self._name = " ".join(filter(None, [leading.GetName(), frame_text(leading)]))
@@ -88,6 +88,7 @@ class Run:
         self._began: float | None = None
         self._ended: float | None = None
         self.on_ended: Callable[[Run], None] = lambda _run: None
+        volumes = lambda: {role: voxels.volume() for role, voxels in kept.items()}  # noqa: E731
         self._job: Job = client.submit(task, volumes, bundle=bundle, parameters=parameters)
         self._job.on_progress = self._on_progress
         self._job.on_log = callbacks.on_log

@@ -18,11 +18,13 @@ class RunLogic(Protocol):
     """What this part needs of a module's logic."""
 
     running: bool
+    checking: bool
     findings: list[str]
     waiting: list[str]
     latest: tuple[str, float]
 
-    def check(self, inputNode: Any, bundle: str | None, parameters: dict[str, Any]) -> list: ...
+    def checkLater(self, inputNode: Any, bundle: str | None, parameters: dict[str, Any], **more: Any) -> None: ...
+    def forgetCheck(self) -> None: ...
     def ensureDependencies(self, **request: Any) -> None: ...
     def start(self, inputNode: Any, bundle: str | None, parameters: dict[str, Any], **callbacks: Any) -> None: ...
     def poll(self) -> None: ...
@@ -52,23 +54,51 @@ class RunPanel:
         self._controls = RunControls(ui, poll=self._poll)
         self._queue = QueueList(ui, logic)
         self._request: dict[str, Any] | None = None
+        self._sound: tuple[object, ...] | None = None
         ui.applyButton.connect("clicked()", self._on_apply)
         ui.queueButton.connect("clicked()", self._on_queue)
 
+    @property
+    def checking(self) -> bool:
+        """True until it is known whether the request can be run."""
+        return self._logic.checking
+
     def show(self, request: dict[str, Any] | None) -> None:
-        """Tell whether this request (inputNode, bundle, parameters) can be run; None when the panel is left."""
+        """Tell whether this request (inputNode, bundle, parameters) can be run; None when the panel is left.
+
+        While its voxels are looked at Apply is off, unless these very volumes were found sound before: then only
+        parameters have changed, and a button that flickers while a slider is moved would help nobody.
+        """
         self._request = request
-        if request is not None:
-            self._show_findings(self._logic.check(**request))
+        if request is None:
+            self._logic.forgetCheck()
+            return
+        self._logic.checkLater(**request, onChecked=self._show_findings)
+        if self._logic.checking and self._volumes() != self._sound:
+            self._show_checking()
 
     def close(self) -> None:
         """The panel is about to go."""
+        self._logic.forgetCheck()
         self._controls.close()
+
+    def _volumes(self) -> tuple[object, ...]:
+        """What of the request has to be looked at voxel by voxel."""
+        return (self._request.get("task"), *self._request["inputNode"].items())
+
+    def _show_checking(self) -> None:
+        ui, words = self._ui, _("Checking the input...")
+        ui.findingsLabel.visible = False
+        ui.applyHintLabel.text, ui.applyHintLabel.visible = words, True
+        ui.queueButton.enabled = False
+        if not self._logic.running:
+            ui.applyButton.enabled, ui.applyButton.toolTip = False, words
 
     def _show_findings(self, findings: list[Any]) -> None:
         errors = [finding.message for finding in findings if finding.severity == "error"]
         others = [finding.message for finding in findings if finding.severity != "error"]
         ui, running = self._ui, self._logic.running
+        self._sound = None if errors else self._volumes()
         off = _("Add to queue is off: {reason}") if running else _("Apply is off: {reason}")
         ui.findingsLabel.text = "\n".join(others)
         ui.findingsLabel.visible = bool(others)

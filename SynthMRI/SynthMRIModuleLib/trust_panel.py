@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import slicer
@@ -9,7 +10,7 @@ from slicer.i18n import tr as _
 
 from .background_call import BackgroundCall
 from .difference import reason_no_difference
-from .node_volume import volume_from_node, volume_on_node
+from .node_volume import voxels_on_node
 from .overlay import reason_not_shown
 from .place_table import PlaceTable
 from .regions import lesion_columns, lesion_rows
@@ -57,29 +58,37 @@ class TrustPanel:
         hint.text, hint.visible = reason, bool(reason)
 
     def _on_lesions(self) -> None:
-        from SynthMRILib.uncertainty.lesions import lesion_uncertainty, point_uncertainty
+        from SynthMRILib.errors import SynthMRIError
 
-        node = self._node
-        image, (total, shown) = node.imageVolume, self._volumes()
-        if node.lesionVolume:
-            lesions = volume_from_node(node.lesionVolume, labels_allowed=True)
-            work = lambda: lesion_uncertainty(total, shown, lesions)  # noqa: E731
-        else:
-            points = points_in(node.lesionPoints, image)
-            work = lambda: point_uncertainty(total, shown, points)  # noqa: E731
+        image = self._node.imageVolume
+        try:
+            work = self._lesion_work()
+        except SynthMRIError as error:
+            self._failed(error, "lesion")
+            return
         self._lesions.start(
             work, lambda found: self._table.show(lesion_rows(found, image)), lambda error: self._failed(error, "lesion")
         )
+
+    def _lesion_work(self) -> Callable[[], list[Any]]:
+        from SynthMRILib.uncertainty.lesions import lesion_uncertainty, point_uncertainty
+
+        node, (total, shown) = self._node, self._voxels()
+        if node.lesionVolume:
+            lesions = voxels_on_node(node.lesionVolume)
+            return lambda: lesion_uncertainty(total.volume(), shown.volume(), lesions.volume())
+        points = points_in(node.lesionPoints, node.imageVolume)
+        return lambda: point_uncertainty(total.volume(), shown.volume(), points)
 
     def _on_blend(self) -> None:
         from SynthMRILib.uncertainty.blending import gated_blend
 
         image = self._node.imageVolume
-        acquired = volume_on_node(source_of(image))
-        total, shown = self._volumes()
+        acquired = voxels_on_node(source_of(image))
+        total, shown = self._voxels()
         self._enable(self._ui.blendButton, self._ui.blendHintLabel, _("Blending..."))
         self._blend.start(
-            lambda: gated_blend(shown, acquired, total),
+            lambda: gated_blend(shown.volume(), acquired.volume(), total.volume()),
             lambda volume: self._blended(volume, image),
             lambda error: self._failed(error, "blend"),
         )
@@ -106,8 +115,8 @@ class TrustPanel:
         hint = getattr(self._ui, f"{part}HintLabel")
         hint.text, hint.visible = str(error), True
 
-    def _volumes(self) -> tuple[Any, Any]:
-        return volume_on_node(self._node.uncertaintyVolume), volume_on_node(self._node.imageVolume)
+    def _voxels(self) -> tuple[Any, Any]:
+        return voxels_on_node(self._node.uncertaintyVolume), voxels_on_node(self._node.imageVolume)
 
 
 def reason_no_blend(image: slicer.vtkMRMLNode | None) -> str:

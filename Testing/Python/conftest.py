@@ -78,3 +78,15 @@ def slicer_scene(slicer_desktop: Any) -> Iterator[Any]:  # noqa: ARG001, F811
     yield slicer
     close_shared_client()
     remove_mark()
+
+
+@pytest.fixture
+def desktop(slicer_desktop: Any, slicer_scene: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:  # noqa: F811
+    """The stand-in for Slicer's desktop with our modules loaded and no model installed."""
+    from module_support import SUPER_RESOLUTION, UNCERTAINTY
+
+    assert slicer_scene.mrmlScene is not None
+    monkeypatch.setenv("SYNTHMRI_MODELS", str(tmp_path / "models"))
+    for module in (SUPER_RESOLUTION, UNCERTAINTY):
+        slicer_desktop.load_module(module)
+    return slicer_desktop

@@ -123,13 +123,13 @@ def test_a_disk_that_is_too_small_for_the_output_is_named(client, tmp_path):
 
 
 def test_a_disk_that_is_too_small_for_the_input_is_named(client, tmp_path):
+    submit(client, "add_one").wait(60)  # the child starts without the limit
     _, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (4096, hard))
     try:
-        job = submit(client, "add_one")
+        assert "disk" in error_of(submit(client, "add_one"), ResourceError)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (hard, hard))
-    assert "disk" in error_of(job, ResourceError)
     assert job_folders(tmp_path) == []
     assert submit(client, "add_one").wait(60).outputs
 

@@ -202,7 +202,7 @@ class Dimming(torch.nn.Module):
 
 def test_the_diffusion_model_samples_from_the_corrected_volume_and_says_it_is_experimental(a_bundle, tmp_path):
     moved = moving_head(2.0).moved
-    with pytest.raises(BundleError, match="No diffusion model"):
+    with pytest.raises(InputError, match="No diffusion model"):
         run(moved, a_bundle, method="diffusion")
     add_diffusion_bundle(tmp_path / "models")
     found = TASK.check({"input": moved}, a_bundle, TASK.parameters_class(method="diffusion"))

@@ -5,32 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import vtk
-from module_support import SUPER_RESOLUTION, head_node, node_matrix
-from test_panel_super_resolution import select, shown_volumes
+from module_support import head_node, node_matrix
+from panel_support import result_of, select, settle, shown_volumes
 
 LEFT, RIGHT = vtk.vtkCornerAnnotation.LeftEdge, vtk.vtkCornerAnnotation.RightEdge
-
-
-@pytest.fixture
-def desktop(slicer_desktop, slicer_scene, tmp_path, monkeypatch):
-    """The desktop with the module loaded and no model installed."""
-    assert slicer_scene.mrmlScene is not None
-    monkeypatch.setenv("SYNTHMRI_MODELS", str(tmp_path / "models"))
-    slicer_desktop.load_module(SUPER_RESOLUTION)
-    return slicer_desktop
-
-
-def result_of(source, *, task: str = "super-resolution", change: float = 5.0, role: str = "output"):
-    """A result node as a run makes it, twice as fine, brighter by `change`."""
-    from SynthMRILib.volume import Volume
-    from SynthMRIModuleLib.node_volume import volume_from_node
-    from SynthMRIModuleLib.result_nodes import SourceSnapshot, add_result_node
-
-    volume = volume_from_node(source)
-    voxels = np.kron(volume.voxels + change, np.ones((2, 2, 2)))
-    name = f"{source.GetName()} SYNTH {role}"
-    arguments = {"name": name, "role": role, "task": task, "provenance": {}}
-    return add_result_node(Volume(voxels, volume.grid.upsampled(2)), source=SourceSnapshot.of(source), **arguments)
 
 
 @pytest.fixture
@@ -44,10 +22,48 @@ def panel(desktop):
     return opened
 
 
-def settle(desktop, panel) -> None:
-    """Wait until what a thread computes for the comparison is shown."""
-    assert desktop.wait_until(lambda: not panel.comparePanel.busy, timeout=30)
+NO_MAP = "There is no uncertainty of this result; the module SynthMRI Uncertainty computes it."
+
+
+def hints(panel) -> list[str]:
+    """What is said below the controls, a line each; empty when that is hidden."""
+    label = panel.ui.compareHintLabel
+    return label.text.split("\n") if label.visible else []
+
+
+@pytest.mark.parametrize("mode", ["Side by side", "Swipe", "Blink", "Blend"])
+def test_difference_and_uncertainty_are_shown_in_every_way_of_comparing(desktop, panel, slicer_scene, mode):
+    """Beside what is compared, linked and at the same place, and taken away again."""
+    result_of(panel.logic.getParameterNode().inputVolume, role="total")
+    select(panel.ui.compareModeComboBox, mode)
+    panel.ui.differenceCheckBox.click()
+    panel.ui.compareButton.click()
+    settle(desktop, panel)
+    compared = ["SynthMRIBefore", "SynthMRIAfter"] if mode == "Side by side" else ["SynthMRISingle"]
+    shown = shown_volumes(slicer_scene)
+    assert list(shown) == [*compared, "SynthMRIDifference", "SynthMRIMap"]
+    assert (shown["SynthMRIDifference"], shown["SynthMRIMap"]) == ("T1w SYNTH output DIFFERENCE", "T1w SYNTH total")
+    nodes = [widget(slicer_scene, view).mrmlSliceNode() for view in shown]
+    places = [slicer_scene.util.arrayFromVTKMatrix(node.GetSliceToRAS()) for node in nodes]
+    np.testing.assert_allclose(places, [places[0]] * len(places), rtol=0, atol=1e-9)
+    assert all(widget(slicer_scene, view).mrmlSliceCompositeNode().GetLinkedControl() for view in shown)
+    assert widget(slicer_scene, "SynthMRIDifference").mrmlSliceCompositeNode().GetForegroundVolumeID() is None
+    for box, left in (
+        (panel.ui.differenceCheckBox, [*compared, "SynthMRIMap"]),
+        (panel.ui.uncertaintyCheckBox, compared),
+    ):
+        box.click()
+        desktop.process_events()
+        assert list(shown_volumes(slicer_scene)) == left
+
+
+def test_a_result_of_another_contrast_has_no_difference_and_it_is_said_why(desktop, panel):
+    stored = panel.logic.getParameterNode()
+    stored.outputVolume = result_of(stored.inputVolume, task="synthetic-dir")
     desktop.process_events()
+    words = "The result has another contrast than its source, so their difference says nothing."
+    assert words in hints(panel) and not panel.ui.differenceCheckBox.enabled
+    assert panel.ui.differenceCheckBox.toolTip == panel.ui.jointPlotButton.toolTip == words
 
 
 def widget(slicer, view: str):
@@ -85,7 +101,10 @@ def test_an_earlier_result_is_selected_and_compared(desktop, panel, slicer_scene
     assert panel.ui.compareButton.enabled
     selector.setCurrentNode(None)
     desktop.process_events()
-    assert panel.ui.compareButton.toolTip == "There is no result yet."
+    assert panel.ui.compareButton.toolTip == "There is no result yet." and hints(panel) == ["There is no result yet."]
+    buttons = (panel.ui.histogramButton, panel.ui.jointPlotButton, panel.ui.differenceCheckBox)
+    assert not any(button.enabled for button in buttons)
+    assert {button.toolTip for button in buttons} == {"There is no result yet."}
 
 
 @pytest.mark.parametrize("changed", ["before", "after"])
@@ -116,9 +135,9 @@ def test_the_sides_of_the_patient_are_marked_and_follow_the_orientation(panel, s
 def test_a_difference_is_a_volume_of_its_own_in_a_third_view(desktop, panel, slicer_scene):
     panel.ui.differenceCheckBox.click()
     panel.ui.compareButton.click()
-    assert panel.ui.compareHintLabel.text == "Computing..." and panel.ui.compareHintLabel.visible
+    assert hints(panel)[0] == "Computing..."
     settle(desktop, panel)
-    assert not panel.ui.compareHintLabel.visible
+    assert hints(panel) == [NO_MAP]
     assert list(shown_volumes(slicer_scene)) == ["SynthMRIBefore", "SynthMRIAfter", "SynthMRIDifference"]
     result = panel.logic.getParameterNode().outputVolume
     difference = slicer_scene.util.getNode("T1w SYNTH output DIFFERENCE")
@@ -142,7 +161,7 @@ def test_a_difference_that_is_not_wanted_any_more_is_not_added(desktop, panel, s
     panel.ui.compareButton.click()
     panel.ui.compareButton.click()
     desktop.process_events(300)
-    assert not slicer_scene.util.getNodes("*DIFFERENCE*") and not panel.ui.compareHintLabel.visible
+    assert not slicer_scene.util.getNodes("*DIFFERENCE*") and hints(panel) == [NO_MAP]
     panel.ui.compareButton.click()
     slicer_scene.mrmlScene.Clear()
     desktop.process_events(300)
@@ -154,7 +173,7 @@ def test_what_cannot_be_computed_is_said(desktop, panel, slicer_scene):
         slicer_scene.util.updateVolumeFromArray(node, np.zeros((4, 4, 4), np.float32))
     panel.ui.histogramButton.click()
     settle(desktop, panel)
-    assert panel.ui.compareHintLabel.text.startswith("This could not be computed: ")
+    assert hints(panel)[0].startswith("This could not be computed: ")
     assert not slicer_scene.util.getNodesByClass("vtkMRMLPlotChartNode")
 
 
@@ -190,9 +209,10 @@ def test_a_view_of_another_shape_shows_all_of_the_place_undistorted(desktop, pan
 
 def test_the_map_of_a_result_is_shown_beside_it(panel, slicer_scene):
     assert not panel.ui.uncertaintyCheckBox.enabled
+    assert hints(panel) == [panel.ui.uncertaintyCheckBox.toolTip] == [NO_MAP]
     result_of(panel.logic.getParameterNode().inputVolume, role="total")
     panel.updatePanel()
-    assert panel.ui.uncertaintyCheckBox.enabled
+    assert panel.ui.uncertaintyCheckBox.enabled and not hints(panel)
     panel.ui.compareButton.click()
     assert shown_volumes(slicer_scene)["SynthMRIMap"] == "T1w SYNTH total"
 

@@ -11,7 +11,7 @@ from importlib import metadata
 import pytest
 from bundle_support import make_bundle
 from module_support import SUPER_RESOLUTION, head_node, scene_facts
-from test_panel_super_resolution import SECONDS, run_to_the_end, select
+from panel_support import SECONDS, checked, press_apply, run_to_the_end, select
 
 #: Packages that Slicer brings, or that the PyTorch extension installs: pip must never hear of them.
 NEVER_NAMED = ("numpy", "scipy", "simpleitk", "torch")
@@ -48,7 +48,8 @@ def pip_that(tmp_path, monkeypatch, script: str) -> None:
 def test_nothing_is_asked_before_the_first_apply(panel, slicer_desktop):
     slicer_desktop.leave_module("SynthMRI")
     slicer_desktop.open_module("SynthMRI")
-    assert panel.ui.applyButton.enabled and not slicer_desktop.shown_dialogs and not slicer_desktop.home.pip_calls()
+    assert checked(slicer_desktop, panel).ui.applyButton.enabled
+    assert not slicer_desktop.shown_dialogs and not slicer_desktop.home.pip_calls()
 
 
 def test_a_user_who_declines_keeps_a_working_panel_and_is_asked_again(panel, slicer_desktop):
@@ -57,7 +58,7 @@ def test_a_user_who_declines_keeps_a_working_panel_and_is_asked_again(panel, sli
     before = scene_facts()
     slicer_desktop.answer(qt.QMessageBox.Cancel, qt.QMessageBox.Cancel)
     for times in (1, 2):
-        panel.ui.applyButton.click()
+        press_apply(slicer_desktop, panel)
         assert "Press Apply again to install them" in panel.ui.statusLabel.text
         assert panel.ui.applyButton.text == "Apply" and panel.ui.applyButton.enabled and not panel.logic.running
         assert len(slicer_desktop.shown_dialogs) == times
@@ -71,7 +72,7 @@ def test_pip_is_asked_for_what_is_missing_and_for_nothing_slicer_brings(panel, s
     import qt
 
     slicer_desktop.answer(qt.QMessageBox.Ok)
-    panel.ui.applyButton.click()
+    press_apply(slicer_desktop, panel)
     (call,) = slicer_desktop.home.pip_calls()
     assert call[0] == "install" and any("safetensors" in argument for argument in call)
     named = json.dumps(call).lower()
@@ -85,7 +86,7 @@ def test_without_a_connection_the_user_is_told_how_to_go_on(panel, slicer_deskto
 
     pip_that(tmp_path, monkeypatch, 'echo "Could not find a version (no network)" >&2\nexit 1')
     slicer_desktop.answer(qt.QMessageBox.Ok)
-    panel.ui.applyButton.click()
+    press_apply(slicer_desktop, panel)
     assert "Check the connection and press Apply again" in panel.ui.statusLabel.text
     assert panel.ui.applyButton.text == "Apply" and panel.ui.applyButton.enabled and not panel.logic.running
     assert "install" in (tmp_path / "pip.txt").read_text(encoding="utf-8")
@@ -99,7 +100,7 @@ def test_while_packages_are_being_installed_no_second_installation_begins(
     slicer_scene.packaging.pip_install(
         "some-package", blocking=False, show_progress=False, completedCallback=ended.append
     )
-    panel.ui.applyButton.click()
+    press_apply(slicer_desktop, panel)
     assert "are being installed already" in panel.ui.statusLabel.text and not slicer_desktop.shown_dialogs
     assert slicer_desktop.wait_until(lambda: bool(ended), timeout=SECONDS)
     assert len((tmp_path / "pip.txt").read_text(encoding="utf-8").splitlines()) == 1

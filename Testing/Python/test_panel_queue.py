@@ -3,19 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from module_support import SUPER_RESOLUTION, head_node
-from test_panel_super_resolution import SECONDS, install_model, select, synthetic_volumes
+from module_support import head_node
+from panel_support import SECONDS, checked, install_model, press_apply, select, synthetic_volumes
 
 SUFFIX = "SYNTH 2x B-spline"
-
-
-@pytest.fixture
-def desktop(slicer_desktop, slicer_scene, tmp_path, monkeypatch):
-    """The desktop with the module loaded and no model installed."""
-    assert slicer_scene.mrmlScene is not None
-    monkeypatch.setenv("SYNTHMRI_MODELS", str(tmp_path / "models"))
-    slicer_desktop.load_module(SUPER_RESOLUTION)
-    return slicer_desktop
 
 
 @pytest.fixture
@@ -25,10 +16,10 @@ def panel(desktop):
     opened = desktop.open_module("SynthMRI")
     select(opened.ui.methodComboBox, "B-spline interpolation")
     opened.ui.inputSelector.setCurrentNode(nodes[0])
-    opened.ui.applyButton.click()
+    press_apply(desktop, opened)
     for node in nodes[1:]:
         opened.ui.inputSelector.setCurrentNode(node)
-        desktop.process_events()
+        checked(desktop, opened)
         opened.ui.queueButton.click()
     return opened
 

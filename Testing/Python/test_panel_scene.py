@@ -6,18 +6,8 @@ import sys
 
 import pytest
 from conftest import head_like
-from module_support import BSPLINE, SUPER_RESOLUTION, UNCERTAINTY, head_node, scene_facts, wait_for
-from test_panel_compare import result_of
-from test_panel_super_resolution import SECONDS, run_to_the_end, select, synthetic_volumes
-
-
-@pytest.fixture
-def desktop(slicer_desktop, slicer_scene, tmp_path, monkeypatch):
-    """The desktop with the module loaded and no model installed."""
-    assert slicer_scene.mrmlScene is not None
-    monkeypatch.setenv("SYNTHMRI_MODELS", str(tmp_path / "models"))
-    slicer_desktop.load_module(SUPER_RESOLUTION)
-    return slicer_desktop
+from module_support import BSPLINE, head_node, scene_facts, wait_for
+from panel_support import SECONDS, press_apply, result_of, run_to_the_end, select, synthetic_volumes
 
 
 def open_for_bspline(desktop):
@@ -128,8 +118,8 @@ def mark_of(slicer, view: str) -> str:
     return "".join(annotation.GetText(place) or "" for place in places)
 
 
-def test_runs_of_several_modules_wait_for_each_other(desktop, slicer_scene):
-    desktop.load_module(UNCERTAINTY)
+@pytest.mark.usefixtures("desktop")
+def test_runs_of_several_modules_wait_for_each_other(slicer_scene):
     from SynthMRI import SynthMRILogic
 
     logics = [SynthMRILogic() for _ in range(3)]
@@ -155,7 +145,7 @@ def test_a_run_that_waits_says_so(desktop, slicer_scene):
     head_node()
     panel = open_for_bspline(desktop)
     other.start(head_node("Other", shape=(48, 50, 52)), parameters=BSPLINE)
-    panel.ui.applyButton.click()
+    press_apply(desktop, panel)
     desktop.process_events(150)
     if other.running:
         assert "Waiting for another run" in panel.ui.statusLabel.text

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from bundle_support import make_bundle
 from module_support import ROOT, SUPER_RESOLUTION, head_node
+from panel_support import checked, run_to_the_end, select, synthetic_volumes
 from SynthMRILib.bundles import load_bundle
-from test_panel_super_resolution import run_to_the_end, select, synthetic_volumes
 from test_sharpness import make
 
 
@@ -37,10 +37,10 @@ def test_without_a_perceptual_model_there_is_no_slider_unless_a_scene_brings_a_s
     slicer_desktop.process_events()
     assert panel.ui.sharpnessSliderWidget.visible, "what a scene brought can be taken back"
     assert "smooth and faithful: no model for crisp ones" in panel.ui.sharpnessHintLabel.text
+    checked(slicer_desktop, panel)
     assert "so its sharpness cannot be set" in panel.ui.applyHintLabel.text
     panel.ui.sharpnessSliderWidget.value = 0
-    slicer_desktop.process_events()
-    assert panel.ui.applyButton.enabled and not panel.ui.sharpnessSliderWidget.visible
+    assert checked(slicer_desktop, panel).ui.applyButton.enabled and not panel.ui.sharpnessSliderWidget.visible
 
 
 def test_a_pair_of_models_brings_the_slider_and_the_result_says_how_sharp_it_is(slicer_desktop, slicer_scene, models):
@@ -51,7 +51,7 @@ def test_a_pair_of_models_brings_the_slider_and_the_result_says_how_sharp_it_is(
     assert ui.sharpnessSliderWidget.visible and "more of its fine detail is invented" in ui.sharpnessHintLabel.text
     assert (ui.faithfulLabel.text, ui.crispLabel.text) == ("smooth and faithful", "crisp, may invent detail")
     ui.sharpnessSliderWidget.value = 0.5
-    slicer_desktop.process_events()
+    checked(slicer_desktop, panel)
     assert ui.applyButton.enabled, ui.applyHintLabel.text
     run_to_the_end(slicer_desktop, panel)
     assert synthetic_volumes(slicer_scene) == ["T1w SYNTH 2x sharpness 0.50"], ui.statusLabel.text
@@ -96,7 +96,7 @@ def test_experimental_models_say_why_before_they_are_used(slicer_desktop, models
     said = str(load_bundle(models / "motion-correction").metadata["description"]).removeprefix("Experimental: ")
     assert words.endswith(said[1:]) and "Select the one you want to try" in panel.ui.applyHintLabel.text
     select(panel.ui.bundleComboBox, "Motion correction (adaptive filters) (experimental)")
-    slicer_desktop.process_events()
+    checked(slicer_desktop, panel)
     assert panel.ui.bundleHintLabel.text == words and panel.ui.applyButton.enabled
 
 

@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-import json
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
-from module_support import SUPER_RESOLUTION, head_node, scene_facts
-
-SECONDS = 90
-
-
-@pytest.fixture
-def desktop(slicer_desktop, slicer_scene, tmp_path, monkeypatch):
-    """The desktop with the module loaded and no model installed."""
-    assert slicer_scene.mrmlScene is not None
-    monkeypatch.setenv("SYNTHMRI_MODELS", str(tmp_path / "models"))
-    slicer_desktop.load_module(SUPER_RESOLUTION)
-    return slicer_desktop
+from module_support import head_node, scene_facts
+from panel_support import (
+    checked,
+    install_model,
+    press_apply,
+    run_to_the_end,
+    select,
+    shown_volumes,
+    synthetic_volumes,
+    wait_for_end,
+)
 
 
 @pytest.fixture
@@ -28,37 +25,7 @@ def panel(desktop):
     head_node()
     opened = desktop.open_module("SynthMRI")
     select(opened.ui.methodComboBox, "B-spline interpolation")
-    return opened
-
-
-def select(combo_box, text: str) -> None:
-    combo_box.setCurrentIndex(combo_box.findText(text))
-    assert combo_box.currentText == text
-
-
-def run_to_the_end(desktop, panel) -> None:
-    panel.ui.applyButton.click()
-    assert desktop.wait_until(lambda: not panel.logic.running, timeout=SECONDS), panel.ui.statusLabel.text
-
-
-def install_model(folder: Path, *, name: str = "A Model", card: str = "# A Model\nFor **tests**.\n") -> None:
-    """A bundle whose weights nobody reads."""
-    section = {"format": 1, "task": "super-resolution", "sha256": "0" * 64}
-    section["network"] = {"name": "RRDBNet", "arguments": {}}
-    files = {
-        "configs/metadata.json": json.dumps({"name": name, "synthmri": section}),
-        "docs/README.md": card,
-        "models/model.safetensors": "none",
-        "LICENSE": "none",
-    }
-    for relative, text in files.items():
-        (folder / relative).parent.mkdir(parents=True, exist_ok=True)
-        (folder / relative).write_text(text, encoding="utf-8")
-
-
-def synthetic_volumes(slicer) -> list[str]:
-    volumes = slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode")
-    return [volume.GetName() for volume in volumes if volume.GetAttribute("SynthMRI.Synthetic")]
+    return checked(desktop, opened)
 
 
 def test_without_a_volume_apply_is_off_and_the_panel_says_why(desktop):
@@ -84,6 +51,7 @@ def test_without_a_model_only_methods_that_need_none_can_be_applied(desktop):
     panel = desktop.open_module("SynthMRI")
     assert "No model" in panel.ui.applyHintLabel.text and panel.ui.bundleComboBox.currentText == "None is installed"
     select(panel.ui.methodComboBox, "B-spline interpolation")
+    checked(desktop, panel)
     assert panel.ui.applyButton.enabled and not panel.ui.applyHintLabel.visible
     assert not panel.ui.bundleComboBox.enabled and not panel.ui.deviceComboBox.enabled
 
@@ -91,7 +59,7 @@ def test_without_a_model_only_methods_that_need_none_can_be_applied(desktop):
 def test_findings_about_the_input_are_shown_before_apply(desktop, panel):
     assert not panel.ui.findingsLabel.visible
     panel.ui.inputSelector.setCurrentNode(head_node("T2w", grid="thick slices"))
-    desktop.process_events()
+    checked(desktop, panel)
     assert panel.ui.findingsLabel.visible and "slices are thick" in panel.ui.findingsLabel.text
     assert panel.ui.applyButton.enabled, "a warning does not stop anybody"
 
@@ -100,7 +68,7 @@ def test_apply_adds_a_finer_volume_and_shows_it_beside_its_source(desktop, panel
     panel.ui.applyButton.click()
     assert panel.ui.applyButton.text == "Cancel" and panel.ui.progressBar.visible
     assert panel.ui.taskTabWidget.enabled, "the next run can be chosen meanwhile"
-    assert desktop.wait_until(lambda: not panel.logic.running, timeout=SECONDS)
+    wait_for_end(desktop, panel)
     assert synthetic_volumes(slicer_scene) == ["T1w SYNTH 2x B-spline"]
     assert panel.ui.applyButton.text == "Apply" and panel.ui.applyButton.enabled
     assert panel.ui.taskTabWidget.enabled and not panel.ui.progressBar.visible
@@ -112,24 +80,12 @@ def test_apply_adds_a_finer_volume_and_shows_it_beside_its_source(desktop, panel
     assert panel.ui.compareButton.checked
 
 
-def shown_volumes(slicer) -> dict[str, str]:
-    """Volume in the background of each of our views that is shown."""
-    from SynthMRIModuleLib.compare_layouts import slice_views
-
-    manager = slicer.app.layoutManager()
-    ids = {
-        name: manager.sliceWidget(name).mrmlSliceCompositeNode().GetBackgroundVolumeID()
-        for name in slice_views(manager.layout)
-    }
-    return {name: slicer.mrmlScene.GetNodeByID(node_id).GetName() for name, node_id in ids.items()}
-
-
 def test_cancel_leaves_the_scene_as_it_was_and_the_panel_ready(desktop, panel, slicer_scene):
     before = scene_facts()
     panel.ui.applyButton.click()
     panel.ui.applyButton.click()
     assert not panel.ui.applyButton.enabled and panel.ui.statusLabel.text == "Stopping..."
-    assert desktop.wait_until(lambda: not panel.logic.running, timeout=SECONDS)
+    wait_for_end(desktop, panel)
     assert scene_facts() == before
     assert "nothing was changed" in panel.ui.statusLabel.text
     assert panel.ui.applyButton.text == "Apply" and panel.ui.applyButton.enabled
@@ -191,7 +147,7 @@ def test_a_run_goes_on_when_the_user_leaves_the_module(desktop, panel, slicer_sc
     layout = slicer_scene.app.layoutManager().layout
     panel.ui.applyButton.click()
     desktop.leave_module("SynthMRI")
-    assert desktop.wait_until(lambda: not panel.logic.running, timeout=SECONDS)
+    wait_for_end(desktop, panel)
     assert len(synthetic_volumes(slicer_scene)) == 1
     assert slicer_scene.app.layoutManager().layout == layout
     desktop.open_module("SynthMRI")
@@ -201,7 +157,7 @@ def test_a_run_goes_on_when_the_user_leaves_the_module(desktop, panel, slicer_sc
 def test_closing_the_scene_stops_the_run_and_leaves_a_panel_that_works(desktop, panel, slicer_scene):
     panel.ui.applyButton.click()
     slicer_scene.mrmlScene.Clear()
-    assert desktop.wait_until(lambda: not panel.logic.running, timeout=SECONDS)
+    wait_for_end(desktop, panel)
     assert "was removed" in panel.ui.statusLabel.text
     assert panel.ui.applyHintLabel.text == "Apply is off: Select an input volume."
     panel.ui.inputSelector.setCurrentNode(head_node("Another"))
@@ -242,7 +198,7 @@ def test_models_are_offered_with_their_cards(desktop, tmp_path):
     combo_box = panel.ui.bundleComboBox
     assert [combo_box.itemText(n) for n in range(combo_box.count)] == ["Automatic", "A Model"]
     assert "Now that is 'A Model'." in combo_box.toolTip
-    assert panel.ui.applyButton.enabled and not panel.ui.cardBrowser.visible
+    assert checked(desktop, panel).ui.applyButton.enabled and not panel.ui.cardBrowser.visible
     panel.ui.cardButton.click()
     assert panel.ui.cardBrowser.visible and "For tests." in panel.ui.cardBrowser.plainText
     select(combo_box, "A Model")
@@ -273,7 +229,7 @@ def test_a_network_without_pytorch_tells_the_way_to_it(desktop, tmp_path, monkey
     install_model(tmp_path / "models" / "a_model")
     head_node()
     panel = desktop.open_module("SynthMRI")
-    panel.ui.applyButton.click()
+    press_apply(desktop, panel)
     assert "Install the extension PyTorch" in panel.ui.statusLabel.text
     assert panel.ui.applyButton.text == "Apply" and not panel.logic.running
 
@@ -282,7 +238,7 @@ def test_every_choice_of_the_panel_goes_into_the_scene_and_comes_back(desktop, p
     ui = panel.ui
     select(ui.methodComboBox, "Network")
     select(ui.deviceComboBox, "CPU")
-    select(ui.precisionComboBox, "bfloat16")
+    select(ui.precisionComboBox, "16 bit (bfloat16)")
     ui.tileSpinBox.setValue(96)
     ui.seedSpinBox.setValue(7)
     ui.compareWhenDoneCheckBox.click()

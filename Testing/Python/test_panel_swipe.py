@@ -5,22 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import vtk
-from module_support import SUPER_RESOLUTION, head_node
-from test_panel_compare import result_of
-from test_panel_super_resolution import select
+from module_support import head_node
+from panel_support import result_of, select
 
 VIEW = "SynthMRISingle"
 WIDTH, HEIGHT = 200, 160
 LOWER = vtk.vtkCornerAnnotation.LowerEdge
-
-
-@pytest.fixture
-def desktop(slicer_desktop, slicer_scene, tmp_path, monkeypatch):
-    """The desktop with the module loaded and no model installed."""
-    assert slicer_scene.mrmlScene is not None
-    monkeypatch.setenv("SYNTHMRI_MODELS", str(tmp_path / "models"))
-    slicer_desktop.load_module(SUPER_RESOLUTION)
-    return slicer_desktop
 
 
 @pytest.fixture

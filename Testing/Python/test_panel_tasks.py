@@ -5,19 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pydicom
 import pytest
-from module_support import SUPER_RESOLUTION, head_node, scene_facts
-from test_panel_super_resolution import run_to_the_end, select, shown_volumes, synthetic_volumes
+from module_support import head_node, scene_facts
+from panel_support import checked, press_apply, run_to_the_end, select, shown_volumes, synthetic_volumes
 
 ENHANCE, DIR, MOTION = 0, 1, 2
-
-
-@pytest.fixture
-def desktop(slicer_desktop, slicer_scene, tmp_path, monkeypatch):
-    """The desktop with the module loaded and no model installed."""
-    assert slicer_scene.mrmlScene is not None
-    monkeypatch.setenv("SYNTHMRI_MODELS", str(tmp_path / "models"))
-    slicer_desktop.load_module(SUPER_RESOLUTION)
-    return slicer_desktop
 
 
 #: Signal of fluid, white and gray matter in each contrast.
@@ -193,7 +184,7 @@ def test_what_is_missing_for_a_dir_is_said_before_apply(desktop, given, words):
         stripped_node(name)
     panel = open_tab(desktop, DIR)
     select(panel.ui.methodComboBox, "Tissue parameters and signal equation")
-    desktop.process_events()
+    checked(desktop, panel)
     assert not panel.ui.applyButton.enabled and words in panel.ui.applyHintLabel.text
 
 
@@ -207,7 +198,7 @@ def test_a_dir_is_made_from_three_volumes_and_gets_its_own_window(desktop, slice
     ]
     panel.ui.registeredCheckBox.click()
     select(panel.ui.methodComboBox, "Formula of FLAIR and T1w or T2w")
-    desktop.process_events()
+    checked(desktop, panel)
     assert panel.ui.applyButton.enabled, panel.ui.applyHintLabel.text
     assert "experimental" in panel.ui.findingsLabel.text
     run_to_the_end(desktop, panel)
@@ -227,7 +218,7 @@ def test_a_dir_is_made_from_three_volumes_and_gets_its_own_window(desktop, slice
 def test_inputs_under_different_linear_transforms_meet(desktop, slicer_scene):
     """What a transform moves away, and the header moves back, lies where it lay."""
     from SynthMRILib.tasks import get_task
-    from SynthMRIModuleLib.inputs import volumes_from_inputs
+    from SynthMRIModuleLib.inputs import voxels_of_inputs
 
     assert desktop is not None
     flair, t1 = stripped_node("FLAIR"), stripped_node("T1w")
@@ -235,10 +226,10 @@ def test_inputs_under_different_linear_transforms_meet(desktop, slicer_scene):
     matrix = np.array([[0.0, -1, 0, 12], [1, 0, 0, -7], [0, 0, 1, 3], [0, 0, 0, 1]])
     transform.SetMatrixTransformToParent(slicer_scene.util.vtkMatrixFromArray(matrix))
     t1.SetAndObserveTransformNodeID(transform.GetID())
-    volumes = volumes_from_inputs(get_task("synthetic-dir").roles, {"flair": flair, "t1": t1})
+    given = voxels_of_inputs(get_task("synthetic-dir").roles, {"flair": flair, "t1": t1})
     own = np.diag([1.5, 1.5, 1.5, 1.0])
-    np.testing.assert_allclose(volumes["flair"].grid.ijk_to_ras, own, atol=1e-9)
-    np.testing.assert_allclose(volumes["t1"].grid.ijk_to_ras, matrix @ own, atol=1e-9)
+    np.testing.assert_allclose(given["flair"].grid.ijk_to_ras, own, atol=1e-9)
+    np.testing.assert_allclose(given["t1"].grid.ijk_to_ras, matrix @ own, atol=1e-9)
 
 
 def test_inputs_that_only_one_of_is_warped_are_refused_with_a_sentence(desktop, slicer_scene):
@@ -257,7 +248,7 @@ def test_a_run_ends_when_any_of_its_inputs_is_removed(desktop, slicer_scene):
         stripped_node(name)
     panel = open_tab(desktop, DIR)
     select(panel.ui.methodComboBox, "Formula of FLAIR and T1w or T2w")
-    panel.ui.applyButton.click()
+    press_apply(desktop, panel)
     slicer_scene.mrmlScene.RemoveNode(slicer_scene.util.getNode("T2w"))
     before = scene_facts()
     assert desktop.wait_until(lambda: not panel.logic.running, timeout=60)
@@ -268,7 +259,7 @@ def test_findings_follow_the_voxels_of_the_input(desktop, slicer_scene):
     node = head_node()
     panel = open_tab(desktop, ENHANCE)
     select(panel.ui.methodComboBox, "B-spline interpolation")
-    assert panel.ui.applyButton.enabled
+    assert checked(desktop, panel).ui.applyButton.enabled
     slicer_scene.util.updateVolumeFromArray(node, np.full((18, 20, 22), 7.0))
     assert desktop.wait_until(lambda: not panel.ui.applyButton.enabled, timeout=5)
     assert "All voxels have the same value" in panel.ui.applyHintLabel.text

@@ -8,19 +8,10 @@ from typing import Any
 import numpy as np
 import pytest
 from bundle_support import make_bundle
-from module_support import GRIDS, UNCERTAINTY, head_node, place, scene_facts
-from test_panel_super_resolution import SECONDS
+from module_support import GRIDS, head_node, place, scene_facts
+from panel_support import SECONDS, checked, press_apply, result_of
 
 SIGNAL = 400.0
-
-
-@pytest.fixture
-def desktop(slicer_desktop, slicer_scene, tmp_path, monkeypatch):
-    """The desktop with the module loaded and no model installed."""
-    assert slicer_scene.mrmlScene is not None
-    monkeypatch.setenv("SYNTHMRI_MODELS", str(tmp_path / "models"))
-    slicer_desktop.load_module(UNCERTAINTY)
-    return slicer_desktop
 
 
 @pytest.fixture
@@ -81,6 +72,31 @@ def test_the_scale_is_the_same_whatever_the_highest_value_of_the_map(desktop, pa
     assert legend.GetVisibility() and "SD" in legend.GetTitleText()
 
 
+def test_the_legend_is_drawn_over_the_map_and_goes_with_it(desktop, pair, slicer_scene):
+    """In views that show the map, at their right edge; not while only outlines are shown."""
+    view = slicer_scene.app.layoutManager().sliceWidget("Red")
+    view.mrmlSliceNode().SetDimensions(240, 200, 1)
+    view.sliceView().renderWindow()  # as in Slicer, the view is there before the map
+    panel = open_with(desktop, *pair)
+    show_map(desktop, panel)
+    view.fitSliceToBackground()
+    (legend,) = slicer_scene.util.getNodesByClass("vtkMRMLColorLegendDisplayNode")
+    assert legend.GetPrimaryDisplayNode() is pair[1].GetDisplayNode() and legend.GetLabelFormat() == "%.3g"
+    assert legend.GetTitleText() == "SD\n[image units]"
+    shown = desktop.drawn("Red").astype(int)
+    legend.SetVisibility(False)
+    changed = np.abs(shown - desktop.drawn("Red")).max(axis=2) > 20
+    assert changed[:, 120:].sum() > 300 and not changed[:, :60].any(), "a bar with numbers, on the right alone"
+    bar = shown[changed]
+    assert (bar[:, 0] > bar[:, 2] + 60).sum() > 100, "it runs through the colors of the map: red to yellow"
+    legend.SetVisibility(True)
+    panel.ui.contourCheckBox.click()
+    outlined(desktop, panel)
+    assert not legend.GetVisibility()
+    panel.ui.overlayButton.click()
+    assert not slicer_scene.util.getNodesByClass("vtkMRMLColorLegendDisplayNode")
+
+
 def test_threshold_and_opacity_act_at_once(desktop, pair, slicer_scene):
     panel = open_with(desktop, *pair)
     panel.ui.overlayButton.click()
@@ -133,6 +149,12 @@ def test_a_view_in_which_the_user_chose_another_volume_is_left_alone(desktop, pa
 def show_map(desktop, panel) -> None:
     """Press the button and wait until the places were looked for."""
     panel.ui.overlayButton.click()
+    outlined(desktop, panel)
+
+
+def outlined(desktop, panel) -> None:
+    """Wait until threads have found what is to be shown."""
+    desktop.process_events()
     assert desktop.wait_until(lambda: not panel.overlayPanel.busy, timeout=30)
 
 
@@ -164,7 +186,7 @@ def test_outlines_leave_the_image_free_and_everything_is_put_back(desktop, pair,
     nodes = scene_facts()
     show_map(desktop, panel)
     panel.ui.contourCheckBox.click()
-    desktop.process_events()
+    outlined(desktop, panel)
     composite = slicer_scene.app.layoutManager().sliceWidget("Red").mrmlSliceCompositeNode()
     view = slicer_scene.app.layoutManager().sliceWidget("Red").mrmlSliceNode()
     labels = slicer_scene.mrmlScene.GetNodeByID(composite.GetLabelVolumeID())
@@ -172,12 +194,13 @@ def test_outlines_leave_the_image_free_and_everything_is_put_back(desktop, pair,
     spread = slicer_scene.util.arrayFromVolume(pair[1])
     np.testing.assert_array_equal(slicer_scene.util.arrayFromVolume(labels) > 0, spread > 0.01 * SIGNAL)
     panel.ui.thresholdSliderWidget.value = 10
-    desktop.process_events()
+    outlined(desktop, panel)
     np.testing.assert_array_equal(slicer_scene.util.arrayFromVolume(labels) > 0, spread > 0.1 * SIGNAL)
     panel.ui.contourCheckBox.click()
     desktop.process_events()
     assert composite.GetLabelVolumeID() is None and not view.GetUseLabelOutline()
     panel.ui.contourCheckBox.click()
+    outlined(desktop, panel)
     panel.ui.overlayButton.click()
     assert composite.GetLabelVolumeID() is None and not view.GetUseLabelOutline() and scene_facts() == nodes
 
@@ -242,8 +265,6 @@ def test_lesions_outside_of_the_volume_are_told_in_a_sentence(desktop, pair, sli
 
 
 def test_the_blend_is_synthetic_where_it_can_be_trusted_and_acquired_elsewhere(desktop, slicer_scene):
-    from test_panel_compare import result_of
-
     source = head_node()
     image, spread = result_of(source, change=20), result_of(source, role="total", change=0)
     voxels = np.zeros(slicer_scene.util.arrayFromVolume(image).shape, dtype=np.float32)
@@ -278,9 +299,9 @@ def test_apply_computes_the_maps_with_a_network_and_shows_the_total_one(desktop,
     head_node(shape=(16, 18, 20))
     panel = desktop.open_module("SynthMRIUncertainty")
     panel.ui.passesSpinBox.setValue(2)
-    desktop.process_events()
-    assert "not calibrated" in panel.ui.findingsLabel.text and panel.ui.applyButton.enabled
-    panel.ui.applyButton.click()
+    checked(desktop, panel)
+    assert "not calibrated" in panel.ui.findingsLabel.text
+    press_apply(desktop, panel)
     assert desktop.wait_until(lambda: not panel.logic.running, timeout=SECONDS)
     assert panel.ui.statusLabel.text.startswith("Done"), panel.ui.statusLabel.text
     names = {"SYNTH mean", "UNCERTAINTY total", "UNCERTAINTY epistemic", "UNCERTAINTY aleatoric"}

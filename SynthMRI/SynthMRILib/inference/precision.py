@@ -9,6 +9,7 @@ from torch import nn
 
 from ..errors import InputError, ResourceError
 
+DEVICES = ("cpu", "cuda", "mps")
 PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
 #: Layout of weights by the number of their axes.
@@ -23,7 +24,7 @@ def resolve_device(name: str) -> torch.device:
     if name == "auto":
         return torch.device(_best_device())
     kind, _, number = name.partition(":")
-    if kind not in ("cpu", "cuda", "mps") or (number and not (kind == "cuda" and number.isdigit())):
+    if kind not in DEVICES or (number and not (kind == "cuda" and number.isdigit())):
         raise InputError(f"Unknown device '{name}'. Choose auto, cpu, cuda, cuda:N or mps.")
     if kind == "cuda" and int(number or 0) >= torch.cuda.device_count():
         raise ResourceError(f"Device '{name}' is not available: {_cuda_devices()}. Choose auto or cpu.")

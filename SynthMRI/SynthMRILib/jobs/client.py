@@ -19,11 +19,10 @@ from typing import Any
 from .. import __version__
 from ..errors import Cancelled, JobError, SynthMRIError
 from ..tasks.base import TaskResult
-from ..volume import Volume
 from . import failures, protocol
 from .child import ChildProcess, Launch, launch_process, popen_options
 from .folders import remove_abandoned
-from .job import Job, LogEvent, ProgressEvent
+from .job import Inputs, Job, LogEvent, ProgressEvent
 from .protocol import Message
 from .run import Run
 
@@ -77,14 +76,12 @@ class JobClient:
         if self._held.child.greeted:
             self._warm_up()
 
-    def submit(
-        self, task_name: str, inputs: dict[str, Volume], *, bundle: str | None, parameters: dict[str, Any]
-    ) -> Job:
+    def submit(self, task_name: str, inputs: Inputs, *, bundle: str | None, parameters: dict[str, Any]) -> Job:
         """Queue a run and return its job. What is wrong with it is told by the job, not raised here.
 
         Args:
             task_name: as `tasks.get_task` knows it.
-            inputs: volumes by role.
+            inputs: volumes by role, or what gives them: that is called in another thread when it is the run's turn.
             bundle: name or folder of the bundle; None for a run that needs none.
             parameters: fields of the task's parameter class that differ from their defaults.
         """
@@ -111,6 +108,7 @@ class JobClient:
         """Take note of what the child said and go on with the queue. Never waits for the child."""
         self._news.clear()
         self._receive()
+        self._send_run()
         self._enforce_limits()
         while self._held.run is None and self._queue:
             self._begin(self._queue.popleft())
@@ -141,17 +139,22 @@ class JobClient:
         job.post(ProgressEvent(0.0, "Starting the computing process", 0.0, None))
         self._number += 1
         try:
-            self._held.run = Run(job, self._number, self._parent_folder)
+            self._held.run = Run(job, self._number, self._parent_folder, notice=self._news.set)
         except Exception as error:
             job.finish("failed", error=failures.as_synthmri_error(error))
             return
-        self._send_run()
+        self._need_child()
 
     def _send_run(self) -> None:
-        """Send the current run, now or when the child has said hello."""
+        """Send the current run once its inputs are written and the child has said hello."""
+        run: Run | None = self._held.run
+        if run is None or run.sent:
+            return
+        if run.problem is not None:
+            self._finish(error=failures.as_synthmri_error(run.problem))
+            return
         self._need_child()
-        if self._held.child.greeted:
-            run = self._held.run
+        if run.request is not None and self._held.child.greeted:
             self._held.child.folder = run.folder.path
             self._held.child.send(run.request)
             run.sent = True
@@ -191,8 +194,7 @@ class JobClient:
             return
         self._held.child.greeted = True
         self._facts.update({key: message[key] for key in ("pid", "python", "version")})
-        if self._held.run is not None:
-            self._send_run()
+        self._send_run()
         if self._warm_wanted:
             self._warm_up()
 
@@ -216,9 +218,9 @@ class JobClient:
 
     def _on_ended(self, message: Message) -> None:
         run, started = self._held.run, self._held.child.greeted
-        if started and run is not None and run.untouched:  # it was ending while it was idle
+        if started and run is not None and (run.untouched or not run.sent):  # it was ending while it was idle
             self._drop_child()
-            run.sent, run.sent_again = False, True
+            run.sent, run.sent_again = False, run.sent
             self._send_run()
         elif message["problem"] is not None:
             self._fail(failures.error_of_launch(message["problem"], self._python))
@@ -250,7 +252,7 @@ class JobClient:
 
     def _finish(self, result: TaskResult | None = None, *, error: SynthMRIError | None = None) -> None:
         run, self._held.run = self._held.run, None
-        run.folder.remove()
+        run.remove()
         if run.cancelled or isinstance(error, Cancelled):
             # also when a result came meanwhile: the user was told that nothing would change
             _finish_cancelled(run.job)
@@ -271,4 +273,4 @@ def _release(held: SimpleNamespace, owner: int) -> None:
     if held.child is not None:
         held.child.kill(wait=KILL_GRACE)
     if held.run is not None:
-        held.run.folder.remove()
+        held.run.remove()

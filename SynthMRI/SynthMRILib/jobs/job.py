@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 
 State = Literal["queued", "running", "done", "failed", "cancelled"]
 
+#: Volumes by role, or what gives them when it is called.
+Inputs = dict[str, Volume] | Callable[[], dict[str, Volume]]
+
 #: How many events wait for `poll` at most; the oldest go first when nobody polls.
 EVENTS_KEPT = 2000
 
@@ -79,13 +82,13 @@ class Job:
         self,
         client: JobClient,
         task_name: str,
-        inputs: dict[str, Volume],
+        inputs: Inputs,
         *,
         bundle: str | None,
         parameters: dict[str, Any],
     ) -> None:
         self.task_name = task_name
-        self.inputs = dict(inputs)
+        self.inputs = inputs if callable(inputs) else dict(inputs)
         self.bundle = bundle
         self.parameters = dict(parameters)
         self.state: State = "queued"

@@ -16,6 +16,7 @@ from ..inference import diffusion, runner
 from ..inference.precision import autocast, resolve_device, resolve_precision
 from ..progress import Progress, part_of
 from ..tasks.base import NetworkInput
+from ..tasks.motion_correction import DIFFUSION_TASK
 from ..tasks.super_resolution import forward_mean
 from .autofocus import autofocus
 from .condition import condition_of
@@ -24,7 +25,6 @@ from .strength import Strength
 if TYPE_CHECKING:
     from ..tasks.motion_correction import MotionCorrectionParameters
 
-DIFFUSION_TASK = "motion-diffusion"
 STEPS = {
     "network": ("network",),
     "autofocus": ("autofocus",),

@@ -11,7 +11,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from ..bundles import Bundle, best_bundle
+from ..bundles import Bundle, best_bundle, find_bundles
 from ..findings import Finding, raise_on_error
 from ..input_checks import check_volume
 from ..intensity import IntensityScale
@@ -24,6 +24,7 @@ from .base import InputRole, NetworkInput, Parameters, TaskResult
 from .super_resolution import check_bundle
 
 METHODS = ("network", "autofocus", "both", "diffusion", "measure")
+DIFFUSION_TASK = "motion-diffusion"
 METHODS_WITH_BUNDLE = ("network", "both", "diffusion")
 EXPERIMENTAL_METHODS = {
     "diffusion": "no trained model is shipped, and none was measured against the network",
@@ -78,6 +79,9 @@ class MotionCorrection:
         if parameters.method in EXPERIMENTAL_METHODS:
             text = f"The method '{parameters.method}' is experimental: {EXPERIMENTAL_METHODS[parameters.method]}."
             found.append(Finding("warning", "method-experimental", text))
+        if parameters.method == "diffusion" and not find_bundles(DIFFUSION_TASK):
+            text = "No diffusion model for motion correction is installed. Install one, or use another method."
+            found.append(Finding("error", "bundle-missing", text))
         return found
 
     def run(

@@ -11,6 +11,21 @@ from PySide6.QtWidgets import QLabel, QVBoxLayout, QWidget
 from ..widgets.completion import completed
 from .drawing import Drawing
 
+#: Size of the words in a view; what Slicer's module DataProbe sets where its user has not chosen otherwise.
+FONT_SIZE = 14
+
+
+def _annotation() -> vtk.vtkCornerAnnotation:
+    """The words at corners and edges, as CTK and DataProbe set them up."""
+    annotation = vtk.vtkCornerAnnotation()
+    annotation.SetMaximumLineHeight(0.07)
+    annotation.SetMinimumFontSize(FONT_SIZE)
+    annotation.SetMaximumFontSize(FONT_SIZE)
+    annotation.SetNonlinearFontScaleFactor(1)
+    annotation.GetTextProperty().SetFontFamilyToTimes()
+    annotation.GetTextProperty().ShadowOn()
+    return annotation
+
 
 @completed("qMRMLSliceView")
 class SliceView(QWidget):
@@ -19,7 +34,7 @@ class SliceView(QWidget):
     def __init__(self, logic: Any, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._logic = logic
-        self._annotation = vtk.vtkCornerAnnotation()
+        self._annotation = _annotation()
         self._drawing: Drawing | None = None
         self.render_count = 0
 
