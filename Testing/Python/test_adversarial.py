@@ -100,6 +100,7 @@ def test_the_bundle_is_a_super_resolution_network_that_names_its_partner(a_confi
     assert bundle.task == "super-resolution"
     assert bundle.section["network"] == start.section["network"]
     assert bundle.section["fidelity_partner"] == {"name": "start", "sha256": start.weights_sha256}
+    assert bundle.section["training"]["started_from"] == {"name": "start", "sha256": start.weights_sha256, "steps": 0}
     assert bundle.section["priority"] < 0
     assert {"gain_db_real_t1w", "detail_db_real_t1w"} <= bundle.section["validation"].keys()
     one, other = (b.build_network().state_dict()["exit.weight"] for b in (bundle, start))

@@ -28,22 +28,33 @@ def caches_of(config: dict[str, Any]) -> dict[str, Cache]:
     return {k: Cache(Path(v)) for k, v in config.get("training", {}).items() if k.endswith("cache")}
 
 
-def training_facts(config: dict[str, Any], training: Any, *, steps: int, seconds: float) -> dict[str, Any]:
-    """Length of the run, settings, subjects, and the ranges from which samples were drawn.
+def training_facts(
+    config: dict[str, Any], training: Any, *, steps: int, seconds: float, start: Bundle | None = None
+) -> dict[str, Any]:
+    """Length of the run, settings, subjects, the ranges from which samples were drawn, and what it went on from.
 
     Args:
         training: the training of a task.
+        start: the bundle whose weights were the first ones.
     """
     settings = {k: v for k, v in config.get("training", {}).items() if not k.endswith("cache")}
     subjects = {name: named({entry.subject for entry in cache.entries}) for name, cache in caches_of(config).items()}
     return {
         "steps": steps,
         "hours": round(seconds / 3600, 2),
+        **({"started_from": origin_of(start)} if start else {}),
         "settings": settings,
         "loop": config.get("loop", {}),
         "subjects": subjects,
         "simulation": ranges_of(training),
     }
+
+
+def origin_of(bundle: Bundle) -> dict[str, Any]:
+    """Name and hash of a bundle from whose weights a run started, and how long those had been trained."""
+    before = bundle.section.get("training") or {}
+    length = {name: before[name] for name in ("steps", "hours") if name in before}
+    return {"name": bundle.name, "sha256": bundle.weights_sha256, **length}
 
 
 def ranges_of(training: Any) -> dict[str, Any]:

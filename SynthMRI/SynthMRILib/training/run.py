@@ -105,7 +105,7 @@ def description_of(task: str, training: Any, config: dict[str, Any], output: Pat
         network_name=training.network_name,
         network_arguments=training.network_arguments,
         expects=words.get("expects", {}),
-        training=facts.training_facts(config, training, steps=state.step, seconds=state.seconds),
+        training=facts.training_facts(config, training, steps=state.step, seconds=state.seconds, start=start),
         validation=facts.last_validation(output),
         limits=facts.limits_of(config, training),
         experimental=words.get("experimental", True),
