@@ -1,12 +1,14 @@
 """Calibrate a shipped bundle: deviation, intervals, ranges of the gate and usual quality, all from one run.
 
-    python Testing/Benchmarks/calibrate_bundles.py super-resolution-x2|denoising [--cache FOLDER] [--install]
+    python Testing/Benchmarks/calibrate_bundles.py NAME [--packed FOLDER] [--install]
 
 Subjects that the network was not trained on (heads 13-15, longitudinal03) give multipliers, ranges and usual quality;
 subjects that it was trained on (patient07, longitudinal01) only help to find the form of the deviation. Every choice is
 made by leaving out a subject at a time; the figures of that, for the network alone and for the model, are written to
-`Documentation/figures/uncertainty_calibration_<bundle>.json`. `--cache` is the folder with `train.safetensors` and
-`validate.safetensors`; real volumes of super-resolution are read from files, because they need their spacing.
+`Documentation/figures/uncertainty_calibration_<bundle>.json`. `--packed` is the folder with what the packing commands
+wrote: `cache/train.safetensors` and `cache/validate.safetensors` (super-resolution, denoising),
+`motion/validate.safetensors` (motion correction), `dir/heads_validate.safetensors` (synthetic DIR, whose truth is the
+exact DIR of the simulation). Real volumes of super-resolution are read from files, because they need their spacing.
 `--install` writes the calibration into the bundle itself; its weights stay as they are.
 """
 
@@ -19,7 +21,13 @@ from pathlib import Path
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(CHECKOUT / "SynthMRI"))
-BUNDLES = ("super-resolution-x2", "denoising")
+BUNDLES = (
+    "super-resolution-x2",
+    "super-resolution-x2-perceptual",
+    "denoising",
+    "motion-correction",
+    "synthetic-dir",
+)
 LISTED = CHECKOUT / "Testing" / "Benchmarks" / "queue" / "calibration_super_resolution.json"
 
 
@@ -31,11 +39,10 @@ def main() -> int:
     arguments = build_parser().parse_args()
     bundle = load_bundle(arguments.bundle)
     settings = {"samples": arguments.samples, "blocks": arguments.blocks}
-    gathered = fitting.gather(
-        bundle, cases_of(bundle.task, arguments.cache), report=lambda text: sys.stderr.write(text + "\n"), **settings
-    )
+    cases = cases_of(bundle.task, arguments.packed)
+    gathered = fitting.gather(bundle, cases, report=lambda text: sys.stderr.write(text + "\n"), **settings)
     calibration = fitting.calibration_from(bundle, gathered, **settings)
-    compared = deviation_fitting.both_left_out(gathered)
+    compared = deviation_fitting.all_left_out(gathered)
     record = {
         "task": "uncertainty",
         "split": "validate, and subjects of training marked as such",
@@ -43,7 +50,9 @@ def main() -> int:
         "commit": records.current_commit(CHECKOUT),
         "bundle": {"name": bundle.name, "sha256": bundle.weights_sha256},
         **settings,
+        "cases_left_out": sorted({case.name for case in cases} - {sample.name for sample in gathered}),
         "deviation": calibration.facts["deviation"],
+        "form": calibration.facts["deviation_compared"].get("form"),
         "multipliers": {str(level): round(value, 4) for level, value in calibration.multipliers.items()},
         "left_out": {
             name: {"summary": deviation_fitting.summary(rows), "cases": rows} for name, rows in compared.items()
@@ -62,23 +71,27 @@ def main() -> int:
 def build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("bundle", choices=BUNDLES)
-    parser.add_argument("--cache", type=Path, default=CHECKOUT / "build" / "cache", help="folder of packed caches")
+    parser.add_argument("--packed", type=Path, default=CHECKOUT / "build", help="folder of what was packed")
     parser.add_argument("--samples", type=int, default=20, help="stochastic passes")
     parser.add_argument("--blocks", type=int, default=6, help="blocks of each volume")
     parser.add_argument("--install", action="store_true", help="write the calibration into the bundle")
     return parser
 
 
-def cases_of(task: str, cache: Path) -> list:
+def cases_of(task: str, packed: Path) -> list:
     """Calibration cases of a task."""
-    from SynthMRILib.uncertainty.calibration_cases import listed, made_from_cache
+    from SynthMRILib.uncertainty.calibration_cases import listed
+    from SynthMRILib.uncertainty.paired_cases import packed_cases
 
+    volumes = packed / "cache" / "validate.safetensors"
     if task == "super-resolution":
-        return [*listed(LISTED), *made_from_cache(cache / "validate.safetensors", task, source="simulated")]
-    return [
-        *made_from_cache(cache / "validate.safetensors", task),
-        *made_from_cache(cache / "train.safetensors", task, source="real", trained_on=True),
-    ]
+        return [*listed(LISTED), *packed_cases(volumes, task, source="simulated")]
+    if task == "motion-correction":
+        return packed_cases(packed / "motion" / "validate.safetensors", task)
+    if task == "synthetic-dir":
+        return packed_cases(packed / "dir" / "heads_validate.safetensors", task)
+    seen = packed / "cache" / "train.safetensors"
+    return [*packed_cases(volumes, task), *packed_cases(seen, task, source="real", trained_on=True)]
 
 
 if __name__ == "__main__":

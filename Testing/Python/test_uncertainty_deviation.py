@@ -22,19 +22,21 @@ from SynthMRILib.uncertainty.calibration import Calibration, fit_multipliers
 from SynthMRILib.uncertainty.calibration_cases import Case, halved, maker, noisy
 from SynthMRILib.uncertainty.case_sampling import Sample
 from SynthMRILib.uncertainty.deviation import DeviationModel, deviation_map, noisiness, voxel_terms
-from SynthMRILib.uncertainty.deviation_fitting import chosen_model, fit_model, leave_one_out, weights_of
+from SynthMRILib.uncertainty.deviation_fitting import FORMS, chosen_model, fit_model, leave_one_out, weights_of
 from SynthMRILib.uncertainty.fitting import calibrate_bundle, calibration_from
 from SynthMRILib.volume import Volume
 from SynthMRILib.volume_io import write_volume
 
 TRUE = DeviationModel({"predicted": 0.5, "gradient": 0.4, "noisiness": 0.3}, -0.7)
-MODEL = DeviationModel({"predicted": 0.6, "gradient": 0.2, "residual": 0.5, "intensity": -0.4, "noisiness": 0.6}, 1.2)
+MODEL = DeviationModel(
+    {"predicted": 0.6, "gradient": 0.2, "residual": 0.5, "detail": 0.3, "intensity": -0.4, "noisiness": 0.6}, 1.2
+)
 
 
 def a_sample(subject: str, *, model: DeviationModel, seed: int, group: str = "", trained_on: bool = False) -> Sample:
     """Errors whose deviation is known."""
     rng = np.random.default_rng(seed)
-    names = ("predicted", "gradient", "residual", "intensity")
+    names = ("predicted", "gradient", "residual", "detail", "intensity")
     terms = {name: rng.normal(-3, 1, 6000).astype(np.float32) for name in names}
     terms["intensity_squared"] = terms["intensity"] ** 2
     terms["noisiness"] = np.full(6000, rng.normal(), dtype=np.float32)
@@ -86,12 +88,25 @@ def test_a_model_is_kept_only_where_it_helps_subjects_left_out() -> None:
 def test_a_model_that_only_fits_its_own_subjects_is_not_kept() -> None:
     signs = [DeviationModel({"predicted": 1.0, "intensity": 0.8 * (-1) ** n}, (-1) ** n * 2.4) for n in range(4)]
     samples = [a_sample(f"subject {n}", model=sign, seed=n) for n, sign in enumerate(signs)]
-    alone, modelled = (leave_one_out(samples, modelled=m) for m in (False, True))
+    worth = {
+        form: np.mean([row["negative_log_likelihood"] for row in leave_one_out(samples, form=form)])
+        for form in (None, *FORMS)
+    }
     model, facts = chosen_model(samples)
-    better = np.mean([r["negative_log_likelihood"] for r in modelled]) < np.mean(
-        [r["negative_log_likelihood"] for r in alone]
-    )
-    assert facts["kept"] is bool(better) and (model is not None) is bool(better)
+    best = min(worth, key=worth.get)
+    assert facts["form"] == (best or "network_alone")
+    assert facts["kept"] is (best is not None) and (model is not None) is (best is not None)
+
+
+def test_detail_is_a_term_only_where_it_helps_subjects_left_out() -> None:
+    """Where the errors know nothing of it the form without it is as good, and no term is made up for other grids."""
+    true = DeviationModel({"predicted": 0.5, "detail": 0.5}, -0.7)
+    samples = [a_sample(f"subject {n}", model=true, seed=n) for n in range(4)]
+    model, facts = chosen_model(samples)
+    assert facts["form"] == "model_with_detail" and model.weights["detail"] == pytest.approx(0.5, abs=0.06)
+    without = [replace(s, terms={n: v for n, v in s.terms.items() if n not in ("detail", "residual")}) for s in samples]
+    model, facts = chosen_model(without)
+    assert set(facts) & set(FORMS) == {"model"} and "detail" not in (model.weights if model else {})
 
 
 def test_groups_subjects_and_cases_count_alike() -> None:

@@ -69,7 +69,11 @@ def _add_calibrate(subparsers: argparse._SubParsersAction) -> None:
     parser.add_argument(
         "--reference", type=Path, action="append", default=[], help="super-resolution, denoising: a good volume"
     )
-    parser.add_argument("--cache", type=Path, help="super-resolution, denoising: packed cache")
+    parser.add_argument(
+        "--cache",
+        type=Path,
+        help="packed file: volumes (super-resolution, denoising), pairs (motion-correction), heads (synthetic-dir)",
+    )
     parser.add_argument("--cache-source", choices=["all", "real", "simulated"], default="all", help="which of them")
     parser.add_argument("--cases", type=Path, metavar="JSON", help="any task: list of inputs and references")
     parser.add_argument("--samples", type=int, default=20, help="stochastic passes")
@@ -183,11 +187,12 @@ def blended(result: TaskResult, acquired: Volume) -> Volume:
 
 def run_calibrate(arguments: argparse.Namespace) -> int:
     from ..bundles import load_bundle
-    from ..uncertainty.calibration_cases import listed, made_from_cache, made_from_files
+    from ..uncertainty.calibration_cases import listed, made_from_files
     from ..uncertainty.fitting import calibrate_bundle
+    from ..uncertainty.paired_cases import packed_cases
 
     task, source = arguments.task, arguments.cache_source
-    from_cache = made_from_cache(arguments.cache, task, source=source) if arguments.cache else []
+    from_cache = packed_cases(arguments.cache, task, source=source) if arguments.cache else []
     simple = [*made_from_files(arguments.reference, task), *from_cache]
     cases = [*simple, *(listed(arguments.cases) if arguments.cases else [])]
     if not cases:

@@ -106,6 +106,8 @@ class NetworkInput:
         images: how many of the leading channels are intensities; all by default. The others (masks, what is there)
             are moved by test-time augmentation but never get noise or another contrast.
         same_contrast: whether the result has the contrast of the first channel, and so scales with it.
+        strength: share of what the network would change that the result has, 0 to 1; below 1 only for networks whose
+            result lies on the grid of the input, which is then their first channel.
         facts: what decided the preparation, for the provenance; JSON types only.
     """
 
@@ -115,6 +117,7 @@ class NetworkInput:
     conditions: tuple[float, ...] = ()
     images: int | None = None
     same_contrast: bool = True
+    strength: float = 1.0
     facts: dict[str, Any] = field(default_factory=dict)
 
     def as_volume(self, voxels: np.ndarray, *, spread: bool = False) -> Volume:
@@ -134,7 +137,9 @@ class NetworkInput:
 class NetworkTask(Task, Protocol):
     """A task that can be computed by one network: with these two methods it gets uncertainty without knowing of it.
 
-    `run` of such a task is `prepare`, then `inference.runner.run_volume` on what it gave, then `finish`.
+    `run` of such a task is `prepare`, then `inference.runner.run_volume` on what it gave, then `finish`. Where another
+    network has to measure something of the input first, a third one, `measured(prepared, bundle, parameters,
+    progress)`, gives what it adds to the `NetworkInput`.
     """
 
     def prepare(

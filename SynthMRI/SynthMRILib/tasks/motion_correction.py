@@ -6,7 +6,7 @@ from or whose motion is worse: what was never seen is flagged instead of "correc
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import numpy as np
@@ -15,8 +15,9 @@ from ..bundles import Bundle, best_bundle, find_bundles
 from ..findings import Finding, raise_on_error
 from ..input_checks import check_volume
 from ..intensity import IntensityScale
-from ..motion.condition import UNKNOWN
+from ..motion.condition import UNKNOWN, condition_of
 from ..motion.decision import Decision, decide
+from ..motion.strength import Strength
 from ..progress import Progress, part_of
 from ..provenance import make_provenance
 from ..volume import Volume
@@ -154,6 +155,26 @@ class MotionCorrection:
         facts = {"intensity": scale.as_dict()}
         return NetworkInput(scale.apply(volume.voxels), volume, scale.unit, conditions=(UNKNOWN,), facts=facts)
 
+    def measured(
+        self, prepared: NetworkInput, bundle: Bundle, parameters: MotionCorrectionParameters, progress: Progress
+    ) -> NetworkInput:
+        """The prepared volume with its severity, which the network is told, and how much of a change is made.
+
+        Nothing is changed where `run` would leave the volume as it is; see `tasks.base.NetworkTask`.
+        """
+        from ..motion.estimate import estimate_severity
+
+        severity = estimate_severity(prepared.voxels, parameters, progress)
+        decision = decide(severity, prepared.volume.spacing, bundle, force=parameters.force)
+        strength = Strength.from_section(bundle.section).at(severity.severity_mm) if decision.correct else 0.0
+        motion = {"severity_before": severity.as_dict(), "decision": decision.kind, "reason": decision.reason}
+        return replace(
+            prepared,
+            conditions=(condition_of(severity.severity_mm),),
+            strength=strength,
+            facts={**prepared.facts, "motion": motion, "strength": round(strength, 4)},
+        )
+
     def finish(
         self,
         prepared: NetworkInput,
@@ -162,7 +183,9 @@ class MotionCorrection:
         *,
         spread: bool = False,
     ) -> Volume:
-        """The volume in the units of the input."""
+        """The volume in the units of the input, bit for bit where nothing is to be changed."""
+        if prepared.strength == 0 and not spread:
+            return unchanged(prepared.volume)
         return prepared.as_volume(voxels, spread=spread)
 
 

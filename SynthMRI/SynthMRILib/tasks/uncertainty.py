@@ -18,7 +18,7 @@ from ..findings import Finding, raise_on_error
 from ..progress import Progress, no_progress, part_of
 from ..provenance import make_provenance
 from ..uncertainty.calibration import Calibration
-from ..uncertainty.deviation import deviation_map
+from ..uncertainty.deviation import acquired_of, deviation_map
 from ..uncertainty.findings import whole_volume_numbers
 from ..uncertainty.gate import Gate, judge
 from ..uncertainty.quality import quality_flag
@@ -96,7 +96,7 @@ class Uncertainty:
 
         stopwatch = Stopwatch()
         options = parameters.of_task()
-        prepared = task.prepare(inputs, bundle, options, part_of(progress, 0.0, 0.05))
+        prepared = prepared_input(task, inputs, bundle, options, part_of(progress, 0.0, 0.05))
         calibration = Calibration.from_bundle(bundle.section)
         maps, facts = network_maps(prepared, bundle, parameters, calibration, part_of(progress, 0.05, 1.0))
         outputs = {
@@ -121,6 +121,15 @@ class Uncertainty:
         return TaskResult(outputs, provenance, {**facts, **stopwatch.facts()})
 
 
+def prepared_input(
+    task: NetworkTask, inputs: dict[str, Volume], bundle: Bundle, options: Parameters, progress: Progress
+) -> NetworkInput:
+    """What the task prepares, with what it measures of that where it has a method for it."""
+    prepared = task.prepare(inputs, bundle, options, part_of(progress, 0.0, 0.5))
+    measure = getattr(task, "measured", None)
+    return measure(prepared, bundle, options, part_of(progress, 0.5, 1.0)) if measure else prepared
+
+
 def residual_of(output: Volume, prepared: NetworkInput) -> Consistency | None:
     """What the result says about the acquired voxels that they do not say; None where contrasts or axes differ."""
     if not prepared.same_contrast:
@@ -141,7 +150,8 @@ def motion_of(
 
     first = prepared.voxels.reshape(-1, *prepared.voxels.shape[-3:])[0]
     try:
-        severity = estimate_severity(first, parameters, no_progress).severity_mm
+        known = prepared.facts.get("motion", {}).get("severity_before")
+        severity = known["severity_mm"] if known else estimate_severity(first, parameters, no_progress).severity_mm
     except BundleError:
         return {}
     return {role: {"motion_severity_mm": float(severity)} for role in inputs}
@@ -219,7 +229,8 @@ def network_maps(
         spread, more = augmented_spread(
             bundle, prepared, parameters, passes=parameters.augmentations, progress=part_of(progress, part, 1.0)
         )
-        maps, facts = maps | spread, facts | more
+        maps |= {role: np.float32(prepared.strength) * voxels for role, voxels in spread.items()}
+        facts |= more
     return maps, facts
 
 
@@ -239,7 +250,26 @@ def raw_maps(
     often = {"samples": parameters.samples, "tolerance": parameters.tolerance, "progress": progress}
     if draw:
         return sampled_maps(draw, seed=parameters.seed, **often)
-    return dropout_maps(bundle, prepared, parameters, **often)
+    maps, facts = dropout_maps(bundle, prepared, parameters, **often)
+    return with_strength(maps, prepared), facts
+
+
+def with_strength(maps: dict[str, np.ndarray], prepared: NetworkInput) -> dict[str, np.ndarray]:
+    """The maps of a result that has only a share of what the network would change.
+
+    The epistemic part shrinks with that share. What is left out of the change adds to the error: the squares of both
+    add up, because what a network minimizes makes its error independent of what it changes. It counts as aleatoric.
+    """
+    if prepared.strength == 1:
+        return maps
+    share, acquired = np.float32(prepared.strength), acquired_of(prepared)
+    left_out = (1 - share) * (maps["mean"] - acquired)
+    rest = (1 - share**2) * maps["epistemic"] ** 2 + maps["aleatoric"] ** 2
+    return {
+        "mean": maps["mean"] - left_out,
+        "epistemic": share * maps["epistemic"],
+        "aleatoric": np.sqrt(rest + left_out**2),
+    }
 
 
 def calibrated(

@@ -68,12 +68,12 @@ def made_from_cache(path: Path, task: str, *, source: str = "all", trained_on: b
     """
     from ..training.cache import Cache
 
-    cache = Cache(path)
+    make, cache = maker(task), Cache(path)
 
     def read(index: int) -> Contents:
         voxels = cache.volume(index).astype(np.float32)
         spacing = tuple(cache.entries[index].extra.get("spacing_kji", (1.0, 1.0, 1.0)))[::-1]
-        return maker(task)(Volume(voxels, Grid.from_spacing(voxels.shape, spacing)), index)
+        return make(Volume(voxels, Grid.from_spacing(voxels.shape, spacing)), index)
 
     return [
         Case(

@@ -15,9 +15,9 @@ from ..intensity import reference_intensity
 from ..progress import no_progress
 from ..tasks.base import NetworkInput
 from ..tasks.uncertainty import TASK as UNCERTAINTY
-from ..tasks.uncertainty import UncertaintyParameters, motion_of, network_task, raw_maps, residual_of
+from ..tasks.uncertainty import UncertaintyParameters, motion_of, network_task, prepared_input, raw_maps, residual_of
 from ..volume import Volume
-from .block_sampling import block_at, block_starts, inner_voxels
+from .block_sampling import block_at, block_starts, inner_voxels, size_for
 from .calibration_cases import Case
 from .deviation import VOLUME_TERM, acquired_of, noisiness, raw_total, voxel_terms
 from .findings import SIGNAL_SHARE
@@ -79,7 +79,7 @@ def _opened(bundle: Bundle, case: Case, *, samples: int, seed: int) -> _Opened:
     inputs, truth, lesions = case.read()
     parameters = UncertaintyParameters(task=bundle.task, options=case.options, samples=samples, seed=seed)
     raise_on_error(UNCERTAINTY.check(inputs, bundle, parameters))
-    prepared = network_task(bundle.task).prepare(inputs, bundle, parameters.of_task(), no_progress)
+    prepared = prepared_input(network_task(bundle.task), inputs, bundle, parameters.of_task(), no_progress)
     return _Opened(inputs, truth, lesions, parameters, prepared)
 
 
@@ -112,14 +112,24 @@ def sample_case(bundle: Bundle, case: Case, *, samples: int, seed: int = 0) -> S
 def sample_blocks(bundle: Bundle, case: Case, *, samples: int, blocks: int, seed: int = 0) -> Sample:
     """As `sample_case`, but only in blocks around random voxels with signal: a fraction of the time.
 
-    For tasks whose result lies on the grid of the first input or on a finer one over the same field of view.
+    For tasks whose result lies on voxels of an input or on a whole number of times finer ones.
+
+    Raises InputError when the truth does not lie on the grid of the result.
     """
-    opened = _opened(bundle, case, samples=samples, seed=seed)
-    prepared, truth, unit = opened.prepared, opened.truth, reference_intensity(opened.truth.voxels)
+    opened, size = _opened(bundle, case, samples=samples, seed=seed), size_for(bundle.task)
+    prepared, truth, task, options = (
+        opened.prepared,
+        opened.truth,
+        network_task(bundle.task),
+        opened.parameters.of_task(),
+    )
+    known = {"truth": truth, "counts": truth.with_voxels(quality_mask(truth.voxels))}
+    known |= {} if opened.lesions is None else {"lesion": opened.lesions}
     parts = []
-    for start in block_starts(prepared, blocks, seed=seed):
-        maps, _ = raw_maps(block_at(prepared, start), bundle, opened.parameters, progress=no_progress)
-        parts.append(inner_voxels(maps, start, prepared, truth, opened.lesions, unit=unit))
+    for start in block_starts(prepared, blocks, edge=size.edge, seed=seed):
+        block = block_at(prepared, start, edge=size.edge)
+        maps, _ = raw_maps(block, bundle, opened.parameters, progress=no_progress)
+        parts.append(inner_voxels(block, maps, task, options, known=known, border=size.border))
     joined = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
     terms = {name.removeprefix("term "): joined.pop(name) for name in list(joined) if name.startswith("term ")}
     residual, acquired = joined.pop("residual"), joined.pop("acquired")
@@ -129,8 +139,7 @@ def sample_blocks(bundle: Bundle, case: Case, *, samples: int, blocks: int, seed
             100 * np.percentile(np.abs(residual), 99.9) * prepared.unit / reference_intensity(prepared.volume.voxels)
         ),
     }
-    scaled = {**joined, "output": joined["mean"] * prepared.unit, "total": joined["total"] * prepared.unit}
-    return _sample(case, opened, scaled, terms, numbers if prepared.same_contrast else None, seed=seed)
+    return _sample(case, opened, joined, terms, numbers if prepared.same_contrast else None, seed=seed)
 
 
 def _flat(terms: dict[str, np.ndarray]) -> dict[str, np.ndarray]:

@@ -2,11 +2,11 @@
 
 A network's own deviation (dropout and predicted variance) orders errors well within a volume, but it does not know how
 much noise a reference holds, nor does it see everything that makes errors large. So the logarithm of the deviation is a
-sum of weighted terms: the network's deviation, the gradient of the result, the residual against the input, brightness,
-and one number for the whole volume, how much deviation the network expects for the fine structure that the result has
-(high where noise cannot be told from structure). The weights are numbers in the calibration of a bundle;
-`deviation_fitting` finds them. All but those of brightness are never negative: an edge or a residual may raise the
-deviation, not lower it.
+sum of weighted terms: the network's deviation, the gradient of the result, the residual against the input, the detail
+that was added within an acquired voxel (or the change of it, where both have one grid), brightness, and one number for
+the whole volume, how much deviation the network expects for the fine structure that the result has (high where noise
+cannot be told from structure). The weights are numbers in the calibration of a bundle; `deviation_fitting` finds them.
+All but those of brightness are never negative: an edge or a residual may raise the deviation, not lower it.
 
 The result is computed in slabs with a margin, so that memory stays small and no slab leaves a seam.
 """
@@ -23,12 +23,12 @@ if TYPE_CHECKING:
     from ..tasks.base import NetworkInput
 
 #: Terms of a voxel, and the one of the whole volume. All in network units; logarithms of what is not brightness.
-VOXEL_TERMS = ("predicted", "gradient", "residual", "intensity", "intensity_squared")
+VOXEL_TERMS = ("predicted", "gradient", "residual", "detail", "intensity", "intensity_squared")
 VOLUME_TERM = "noisiness"
 #: Terms that may raise the deviation but never lower it.
-RISING = ("predicted", "gradient", "residual", "noisiness")
+RISING = ("predicted", "gradient", "residual", "detail", "noisiness")
 #: What is added before the logarithm, so that zeros stay finite.
-FLOORS = {"predicted": 1e-4, "gradient": 3e-3, "residual": 1e-3, "energy": 3e-3}
+FLOORS = {"predicted": 1e-4, "gradient": 3e-3, "residual": 1e-3, "detail": 1e-3, "energy": 3e-3}
 #: Brightness above this counts as this: little of any volume is brighter, and a parabola means nothing out there.
 BRIGHTEST = 1.0
 #: A voxel has signal, for the term of the whole volume, above this brightness.
@@ -79,7 +79,7 @@ def acquired_of(prepared: NetworkInput) -> np.ndarray | None:
 
 
 def voxel_terms(maps: dict[str, np.ndarray], acquired: np.ndarray | None) -> dict[str, np.ndarray]:
-    """Terms of each voxel (VOXEL_TERMS; no "residual" without acquired voxels), and "energy" for the volume's.
+    """Terms of each voxel (VOXEL_TERMS; no "residual" and "detail" without acquired ones), and "energy" of the volume.
 
     Args:
         maps: "mean", "epistemic" and "aleatoric" (k, j, i) in network units.
@@ -97,6 +97,7 @@ def voxel_terms(maps: dict[str, np.ndarray], acquired: np.ndarray | None) -> dic
     }
     if acquired is not None:
         terms["residual"] = _log(smoothed_residual(mean, acquired), "residual")
+        terms["detail"] = _log(np.abs(mean - repeated(acquired, mean.shape)), "detail")
     return terms
 
 
@@ -104,10 +105,14 @@ def smoothed_residual(mean: np.ndarray, acquired: np.ndarray) -> np.ndarray:
     """|mean of the result over an acquired voxel - that voxel|, smoothed, on the grid of the result."""
     factor = mean.shape[0] // acquired.shape[0]
     seen = mean.reshape(*(v for n in acquired.shape for v in (n, factor))).mean(axis=(1, 3, 5))
-    size = ndimage.gaussian_filter(np.abs(seen - acquired), RESIDUAL_WIDTH)
+    return repeated(ndimage.gaussian_filter(np.abs(seen - acquired), RESIDUAL_WIDTH), mean.shape)
+
+
+def repeated(voxels: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    """Every voxel as a block of equal ones, on a grid that is a whole number of times finer."""
     for axis in range(3):
-        size = size.repeat(factor, axis=axis)
-    return size
+        voxels = voxels.repeat(shape[axis] // voxels.shape[axis], axis=axis)
+    return voxels
 
 
 def noisiness(energy: np.ndarray, predicted: np.ndarray, intensity: np.ndarray) -> float:

@@ -1,4 +1,4 @@
-"""Find the weights of a `DeviationModel`, and say by leaving out each subject in turn whether it is worth having.
+"""Find the form and the weights of a `DeviationModel`, and say by leaving out each subject in turn what it is worth.
 
 The weights minimise the negative log-likelihood of the absolute errors under a Laplace distribution, which is convex
 in them and is not swayed by a few large errors as a Gaussian one would be; a small penalty draws them towards the
@@ -20,6 +20,8 @@ from .deviation import RISING, VOLUME_TERM, VOXEL_TERMS, DeviationModel
 #: the distance of the weights from the network alone.
 VOXELS_EACH, VOXELS_COMPARED, PENALTY = 10_000, 50_000, 1e-3
 FEWEST_SUBJECTS = 3
+#: Forms of the model that are compared, by the terms of a voxel that they do without.
+FORMS: dict[str, tuple[str, ...]] = {"model": ("detail",), "model_with_detail": ()}
 #: Errors below this are taken for it [network units]: a logarithm of nothing helps nobody.
 SMALLEST_ERROR = 1e-4
 #: For a Laplace distribution 68 % of the errors lie within so many mean absolute errors.
@@ -53,11 +55,17 @@ def deviation_of(sample: Sampled, model: DeviationModel | None) -> np.ndarray:
     return sample.total if model is None else model.deviation(sample.terms) * np.float32(sample.unit)
 
 
-def fit_model(samples: Sequence[Sampled]) -> DeviationModel:
-    """The weights that describe the errors of the samples best."""
+def terms_of(samples: Sequence[Sampled], form: str) -> list[str]:
+    """Names of the terms of a form that all samples have."""
+    wanted = [name for name in (*VOXEL_TERMS, VOLUME_TERM) if name not in FORMS[form]]
+    return [name for name in wanted if all(name in s.terms for s in samples)]
+
+
+def fit_model(samples: Sequence[Sampled], form: str = "model") -> DeviationModel:
+    """The weights of a form (see FORMS) that describe the errors of the samples best."""
     from scipy.optimize import minimize
 
-    names = [n for n in (*VOXEL_TERMS, VOLUME_TERM) if all(n in s.terms for s in samples)]
+    names = terms_of(samples, form)
     columns = [np.stack([s.terms[n][:VOXELS_EACH] for n in names], axis=1) for s in samples]
     size = np.concatenate([np.abs(s.error[:VOXELS_EACH]) / s.unit for s in samples]).astype(np.float64)
     weight = np.concatenate([np.full(len(c), w / len(c)) for c, w in zip(columns, weights_of(samples))])
@@ -89,18 +97,18 @@ def fit_weighted_multipliers(samples: Sequence[Sampled], model: DeviationModel |
     return fit_multipliers(np.concatenate(errors), np.concatenate(deviations), np.concatenate(weights))
 
 
-def leave_one_out(samples: Sequence[Sampled], *, modelled: bool) -> list[dict[str, Any]]:
+def leave_one_out(samples: Sequence[Sampled], *, form: str | None) -> list[dict[str, Any]]:
     """Figures of each case with weights and multipliers found without its subject.
 
     Args:
-        modelled: fit the weights; otherwise the network alone, with multipliers from the others.
+        form: of the model whose weights are fitted; None for the network alone, with multipliers from the others.
 
     Multipliers come from subjects that the network was not trained on, as those of a bundle do.
     """
     rows: dict[int, dict[str, Any]] = {}
     for subject in sorted({s.subject for s in samples}):
         others = [s for s in samples if s.subject != subject]
-        model = fit_model(others) if modelled else None
+        model = fit_model(others, form) if form else None
         unseen = [s for s in others if not s.trained_on] or others
         multipliers = fit_weighted_multipliers(unseen, model)
         rows |= {n: figures(s, model, multipliers) for n, s in enumerate(samples) if s.subject == subject}
@@ -154,27 +162,30 @@ def summary(rows: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def chosen_model(samples: Sequence[Sampled]) -> tuple[DeviationModel | None, dict[str, Any]]:
-    """A model where leaving out each subject in turn shows a better likelihood than the network alone, or None.
+    """The fitted form for which leaving out each subject in turn shows the best likelihood; None: the network alone.
 
     Also what was compared, JSON types only.
     """
     subjects = {s.subject for s in samples}
     if len(subjects) < FEWEST_SUBJECTS or not all(s.terms for s in samples):
         return None, {"kept": False, "why": f"fewer than {FEWEST_SUBJECTS} subjects, or terms that do not fit the grid"}
-    compared = both_left_out(samples)
+    compared = all_left_out(samples)
     worth = {name: likelihood(samples, rows) for name, rows in compared.items()}
-    kept = worth["model"] < worth["network_alone"]
-    rule = "lower mean negative log-likelihood of subjects left out"
-    facts = {"kept": kept, "rule": rule, **{name: summary(rows) for name, rows in compared.items()}}
-    return fit_model(samples) if kept else None, facts
+    best = min(worth, key=worth.__getitem__)
+    rule = "lowest mean negative log-likelihood of subjects left out"
+    facts = {"kept": best in FORMS, "form": best, "rule": rule}
+    facts |= {name: summary(rows) for name, rows in compared.items()}
+    return fit_model(samples, best) if best in FORMS else None, facts
 
 
-def both_left_out(samples: Sequence[Sampled]) -> dict[str, list[dict[str, Any]]]:
-    """Rows of `leave_one_out` for the network alone and for the model."""
-    return {
-        "network_alone": leave_one_out(samples, modelled=False),
-        "model": leave_one_out(samples, modelled=True),
-    }
+def all_left_out(samples: Sequence[Sampled]) -> dict[str, list[dict[str, Any]]]:
+    """Rows of `leave_one_out` for the network alone and for each form of the model whose terms differ."""
+    found, seen = {"network_alone": leave_one_out(samples, form=None)}, []
+    for form in FORMS:
+        if terms_of(samples, form) not in seen:
+            seen.append(terms_of(samples, form))
+            found[form] = leave_one_out(samples, form=form)
+    return found
 
 
 def likelihood(samples: Sequence[Sampled], rows: list[dict[str, Any]]) -> float:

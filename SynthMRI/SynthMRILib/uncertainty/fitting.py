@@ -56,14 +56,24 @@ def calibrate_bundle(
 def gather(
     bundle: Bundle, cases: list[Case], *, samples: int, blocks: int, report: Callable[[str], None]
 ) -> list[Sample]:
-    """The sample of each case; `report` gets a line for each."""
-    gathered = []
+    """The sample of each case; `report` gets a line for each.
+
+    A case that the task does not accept is left out, and its line says why. Raises InputError when that happens to all.
+    """
+    gathered, refused = [], None
     for case in cases:
-        if blocks:
-            gathered.append(sample_blocks(bundle, case, samples=samples, blocks=blocks))
-        else:
-            gathered.append(sample_case(bundle, case, samples=samples))
+        try:
+            if blocks:
+                gathered.append(sample_blocks(bundle, case, samples=samples, blocks=blocks))
+            else:
+                gathered.append(sample_case(bundle, case, samples=samples))
+        except InputError as error:
+            refused = error
+            report(f"{case.name}: left out. {error}")
+            continue
         report(f"{case.name}: rank correlation {rank_correlation(gathered[-1].error, gathered[-1].total):.2f}")
+    if refused and not gathered:
+        raise refused
     return gathered
 
 

@@ -63,6 +63,8 @@ def pass_mask(network: nn.Module, block: Tensor, *, number: int, seed: int) -> T
 class DropoutPasses:
     """A forward function for `inference.runner.run_tiles` with the outputs of `CHANNELS`.
 
+    A network without dropout runs once: its epistemic part is zero, because nothing in it says what it does not know.
+
     Args:
         samples: stochastic passes, 2 or more.
         seed: seed of the channel masks.
@@ -78,6 +80,9 @@ class DropoutPasses:
         self.used = 0
 
     def __call__(self, network: nn.Module, block: Tensor) -> Tensor:
+        if not has_dropout(network):
+            self.used = 1
+            return mean_and_deviation(network, block)
         features = network.forward_features(block)
         means, variances = RunningMoments(), RunningMean()
         for number in range(self.samples):
@@ -99,6 +104,17 @@ class DropoutPasses:
         chosen = signal if signal.any() else torch.ones_like(signal)
         error = relative_error_of_total(epistemic[chosen].cpu().numpy(), aleatoric[chosen].cpu().numpy(), self.used)
         return float(np.median(error)) < self.tolerance
+
+
+def has_dropout(network: nn.Module) -> bool:
+    """Whether stochastic passes of the network differ."""
+    return hasattr(network, "draw_mask")
+
+
+def mean_and_deviation(network: nn.Module, block: Tensor) -> Tensor:
+    """The outputs of `CHANNELS` of a network that has a variance output but no dropout."""
+    mean, log_variance = (on_cpu_if_needed(part[0, 0].float()) for part in network(block))
+    return torch.stack([mean, torch.zeros_like(mean), (0.5 * log_variance).exp()])
 
 
 class RunningMean:
@@ -136,7 +152,7 @@ def dropout_maps(
     if tolerance:
         samples = passes_needed(bundle, prepared, parameters, samples=samples, tolerance=tolerance)
     forward = DropoutPasses(samples=samples, seed=parameters.seed)
-    channels, facts, _ = runner.run_volume(
+    channels, facts, network = runner.run_volume(
         bundle,
         prepared.voxels,
         parameters,
@@ -146,7 +162,9 @@ def dropout_maps(
         conditions=prepared.conditions,
     )
     maps = dict(zip(CHANNELS, channels))
-    return maps, {**facts, "passes": samples, **standard_error_facts(maps, samples)}
+    if not has_dropout(network):
+        return maps, {**facts, "passes": 1, "dropout": False, "total_relative_standard_error": 0.0}
+    return maps, {**facts, "passes": samples, "dropout": True, **standard_error_facts(maps, samples)}
 
 
 def passes_needed(
