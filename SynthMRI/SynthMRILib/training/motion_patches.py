@@ -25,7 +25,8 @@ class MotionSample:
 
     Args:
         moved, still: float32 (s, s, s), with motion and without.
-        severity_mm: of the motion in `moved`.
+        severity_mm: of the motion in the volume of `moved`.
+        spacing: of the voxels of the patch (i, j, k) [mm].
         told_mm: the severity that the network is told, or None.
     """
 
@@ -33,6 +34,7 @@ class MotionSample:
     still: np.ndarray
     severity_mm: float
     told_mm: float | None
+    spacing: tuple[float, float, float]
 
 
 @dataclass(frozen=True)
@@ -147,6 +149,8 @@ class MotionPatchSampler:
             moved, still = (np.where(v > 0, np.abs(v + noise), 0) for v in (moved, still))
         flipped = [axis for axis in range(3) if record.flips[axis]]
         moved, still = (np.flip(v.transpose(record.axes), flipped) * factor for v in (moved, still))
-        severity = record.amount * self.cache.entries[index].extra["severity_mm"]
+        extra = self.cache.entries[index].extra
+        severity = record.amount * extra["severity_mm"]
         told = None if record.told is None else record.told * severity
-        return MotionSample(np.ascontiguousarray(moved), np.ascontiguousarray(still), severity, told)
+        spacing = tuple(extra["spacing_kji"][axis] for axis in record.axes[::-1])
+        return MotionSample(np.ascontiguousarray(moved), np.ascontiguousarray(still), severity, told, spacing)

@@ -1,4 +1,8 @@
-"""Training of the network that estimates the severity of motion, on the pairs that motion correction is trained on."""
+"""Training of the network that estimates the severity of motion, on the pairs that motion correction is trained on.
+
+What a patch is to be given is the effective displacement in that very patch: damage differs from place to place, and a
+network that is told the severity of the whole volume learns to know the volumes of its training instead.
+"""
 
 from __future__ import annotations
 
@@ -14,6 +18,7 @@ from torch import Tensor, nn
 
 from ..motion.condition import log_severity
 from ..networks.severity import SeverityNet
+from ..simulation.motion import effective_displacement
 from .cache import Cache
 from .configuration import from_mapping
 from .motion_patches import MotionPatchConfig, MotionPatchSampler
@@ -78,10 +83,11 @@ class MotionSeverityTraining:
 
     def _samples(self, sampler: MotionPatchSampler, numbers: range) -> tuple[Tensor, Tensor]:
         samples = [sampler.sample(n) for n in numbers]
-        severities = [log_severity(s.severity_mm) for s in samples]
         first = (self.config.patches.size - self.config.thickness) // 2
-        patches = np.stack([s.moved[first : first + self.config.thickness] for s in samples])[:, None]
-        return torch.from_numpy(patches), torch.tensor(severities)
+        part = slice(first, first + self.config.thickness)
+        patches = np.stack([s.moved[part] for s in samples])[:, None]
+        severities = [effective_displacement(s.moved[part], s.still[part], s.spacing) for s in samples]
+        return torch.from_numpy(patches), torch.tensor([log_severity(s) for s in severities])
 
     def loss(self, network: nn.Module, batch: tuple[Tensor, ...]) -> tuple[Tensor, dict[str, float]]:
         moved, severity = batch
