@@ -5,7 +5,9 @@
 DATA holds `label_maps`. Inputs are degraded as in training, with other seeds. For every head and subset of inputs:
 PSNR and SSIM of the network, of the dictionary fit and of simple arithmetic with the best line through it; lesion-wise
 recall at equal numbers of false candidates; candidates in the same head without lesions; and how many of the inserted
-lesions stay visible, by contrast and size. Writes `Documentation/figures/synthetic_dir_simulation_<bundle>.json`.
+lesions stay visible, by contrast and size, in the network's DIR, the dictionary's and the true one. Writes
+`Documentation/figures/synthetic_dir_simulation_<bundle>.json`; of heads for choices (13 to 15) the name ends with
+`_development`.
 """
 
 from __future__ import annotations
@@ -41,6 +43,7 @@ from SynthMRILib.volume_io import read_volume
 CHECKOUT = Path(__file__).resolve().parents[2]
 INSERTED = 100
 CORTICAL = ("juxtacortical", "intracortical", "leukocortical")
+TEST_HEADS = (16, 17)
 SIZES_MM3, CONTRASTS_SD = (0, 12, 27, 60, 150, 1e9), (0, 1.5, 3, 5, 8, 1e9)
 NOTE = (
     "Simulated heads that were not used for training; the truth is the same signal equation that training used, and "
@@ -51,6 +54,7 @@ DEFINITIONS = {
     "arithmetic": "FLAIR x T2, FLAIR - 0.3 T1 or the only input, with the straight line that fits the truth best",
     "visible": "mean of a lesion 3 robust deviations above the median of its shell (2 to 4 voxels away, same tissue)",
     "contrast_sd": "mean of a lesion in FLAIR above that median, in robust deviations of the shell in FLAIR",
+    "auprc": "as for real subjects, with the tissues of the label map",
     "false_candidates_without_lesions": "at the threshold of at most 5 false candidates in the head with lesions",
 }
 
@@ -150,6 +154,12 @@ def fidelity(voxels: np.ndarray, case: Case) -> dict[str, float]:
     }
 
 
+def detection(voxels: np.ndarray, case: Case) -> dict[str, Any]:
+    """Intensity as a detector of lesions, and how dark white matter and fluid are."""
+    found = lesion_figures.figures(voxels, case.reference)
+    return {name: found[name] for name in ("auprc", "recall_at_false_positives", "suppression")}
+
+
 def cortical_only(case: Case) -> lesion_figures.Reference:
     """The reference with juxtacortical and intracortical lesions alone; the others count nowhere."""
     numbers = [n for n, place in enumerate(case.places, start=1) if place in CORTICAL]
@@ -213,9 +223,21 @@ def curve(rows: list[dict[str, Any]], key: str, edges: Sequence[float]) -> list[
     return found
 
 
+def visible(rows: list[dict[str, Any]]) -> dict[str, Any]:
+    """How many of the inserted lesions can be seen."""
+    clear = [row["dir"] > 3 for row in rows if row["contrast"] > 3 and row["mm3"] >= 27]
+    return {
+        "lesions": len(rows),
+        "above_3_sd_and_27_mm3": {"lesions": len(clear), "visible": float(np.mean(clear)) if clear else None},
+        "by_contrast_sd": curve(rows, "contrast", CONTRASTS_SD),
+        "by_mm3": curve(rows, "mm3", SIZES_MM3),
+    }
+
+
 def measure(arguments: argparse.Namespace) -> dict[str, Any]:
     bundle = load_bundle(arguments.bundle)
-    rows, inserted = [], []
+    rows: list[dict[str, Any]] = []
+    inserted: dict[str, list[dict[str, Any]]] = {}
     for head in arguments.heads:
         labels = read_volume(arguments.data / "label_maps" / f"head_{head:02d}.nii.gz").voxels.astype(np.int16)
         case, bare = (simulated_case(labels, arguments.seed + head, with_lesions=w) for w in (True, False))
@@ -228,40 +250,33 @@ def measure(arguments: argparse.Namespace) -> dict[str, Any]:
                 continue
             for method, (voxels, seconds) in made.items():
                 row = {"head": head, "inputs": list(subset), "method": method, **fidelity(voxels, case)}
-                row["recall_at_false_positives"] = lesion_figures.recall_at(voxels, case.reference)
+                row |= detection(voxels, case)
                 row["cortical_recall_at_false_positives"] = lesion_figures.recall_at(voxels, cortical_only(case))
                 rows.append({**row, "seconds": round(seconds, 1)})
                 sys.stdout.write(f"{head} {subset} {method} {row['psnr_db']:.2f} {row['ssim']:.3f} {seconds:.0f} s\n")
             if len(subset) == 3:
-                inserted += visibility(case, made["network"][0])
-                free = estimates(bare, subset, bundle)["network"][0]
-                flairs = [c.inputs["flair"].voxels for c in (case, bare)]
-                without = {
-                    "network": false_without(made["network"][0], free, case, bare),
-                    "flair": false_without(*flairs, case, bare),
-                }
+                for name, voxels in (*((n, made[n][0]) for n in ("network", "dictionary")), ("truth", case.truth)):
+                    inserted.setdefault(name, []).extend(visibility(case, voxels))
+                free = estimates(bare, subset, bundle)
+                pairs = {name: (made[name][0], free[name][0]) for name in ("network", "dictionary")}
+                pairs["flair"] = tuple(c.inputs["flair"].voxels for c in (case, bare))
+                without = {name: false_without(*pair, case, bare) for name, pair in pairs.items()}
         flair = case.inputs["flair"].voxels
         row = {"head": head, "inputs": ["flair"], "method": "flair", "false_candidates_without_lesions": without}
-        row["recall_at_false_positives"] = lesion_figures.recall_at(flair, case.reference)
+        row |= detection(flair, case)
         row["cortical_recall_at_false_positives"] = lesion_figures.recall_at(flair, cortical_only(case))
         rows.append(row)
-    clear = [row["dir"] > 3 for row in inserted if row["contrast"] > 3 and row["mm3"] >= 27]
     heads = " ".join(map(str, arguments.heads))
     return {
         "task": "synthetic-dir",
-        "split": "test (simulated)",
+        "split": "test (simulated)" if set(arguments.heads) <= set(TEST_HEADS) else "validate (simulated)",
         "commit": records.current_commit(CHECKOUT),
         "command": f"python Testing/Benchmarks/{Path(__file__).name} DATA --bundle {bundle.name} --heads {heads}",
         "note": NOTE,
         "definitions": {**lesion_figures.DEFINITIONS, **DEFINITIONS},
         "bundles": {bundle.name: bundle.weights_sha256},
         "rows": rows,
-        "inserted": {
-            "lesions": len(inserted),
-            "above_3_sd_and_27_mm3": {"lesions": len(clear), "visible": float(np.mean(clear)) if clear else None},
-            "by_contrast_sd": curve(inserted, "contrast", CONTRASTS_SD),
-            "by_mm3": curve(inserted, "mm3", SIZES_MM3),
-        },
+        "inserted": {name: visible(found) for name, found in inserted.items()},
     }
 
 
@@ -278,7 +293,9 @@ def main(words: Sequence[str] | None = None) -> int:
     except (SynthMRIError, OSError) as error:
         sys.stderr.write(f"synthetic_dir_simulation: {sentence(error)}\n")
         return 2
-    target = arguments.documentation / "figures" / f"synthetic_dir_simulation_{next(iter(record['bundles']))}.json"
+    kind = "" if record["split"].startswith("test") else "_development"
+    name = f"synthetic_dir_simulation_{next(iter(record['bundles']))}{kind}.json"
+    target = arguments.documentation / "figures" / name
     target.parent.mkdir(parents=True, exist_ok=True)
     records.write_record(target, record)
     sys.stdout.write(f"{target.name} written\n")

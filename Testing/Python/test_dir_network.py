@@ -191,7 +191,7 @@ def test_training_lowers_its_loss_on_one_batch(caches):
         optimizer.step()
         losses.append(loss.item())
     assert losses[-1] < 0.8 * losses[0]
-    assert set(figures) == {"fidelity", "similarity", "lesion", "likelihood"}
+    assert set(figures) == {"fidelity", "similarity", "lesion", "contrast", "likelihood"}
     assert "rms_flair_t1_t2" in training.validate(network.eval())
 
 

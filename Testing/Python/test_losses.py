@@ -19,7 +19,7 @@ from SynthMRILib.training.adversarial_losses import (
     with_same_noise,
 )
 from SynthMRILib.training.feature_losses import GuardedFeatures, feature_loss, feature_variance
-from SynthMRILib.training.losses import lesion_l1, noise_prediction, ssim, ssim_loss, wavelet_loss
+from SynthMRILib.training.losses import lesion_l1, lost_contrast, noise_prediction, ssim, ssim_loss, wavelet_loss
 from torch import Tensor, nn
 
 
@@ -54,6 +54,27 @@ def test_haar_puts_a_change_along_an_axis_into_its_band(axis: int, band: str) ->
 def test_haar_refuses_odd_sizes() -> None:
     with pytest.raises(ValueError, match="even number"):
         haar_forward(torch.zeros(1, 1, 4, 5, 4))
+
+
+def lesion_in_a_brain() -> tuple[Tensor, Tensor, Tensor]:
+    """A target with a lesion of 0.9 in tissue of 0.1, the lesion and the brain."""
+    lesion, brain = torch.zeros(2, 1, 12, 12, 12), torch.ones(2, 1, 12, 12, 12)
+    lesion[0, 0, 5:8, 5:8, 5:8] = 1
+    return 0.1 + 0.8 * lesion, lesion, brain
+
+
+def test_lost_contrast_is_what_lesions_lack_against_their_surroundings() -> None:
+    target, lesion, brain = lesion_in_a_brain()
+    assert lost_contrast(0.1 + 0.5 * lesion, target, lesion, brain).item() == pytest.approx(0.3, abs=1e-6)
+    brighter_around = target + 0.2 * (1 - lesion)
+    assert lost_contrast(brighter_around, target, lesion, brain).item() == pytest.approx(0.2, abs=1e-6)
+
+
+def test_lost_contrast_ignores_offsets_brighter_lesions_and_samples_without_any() -> None:
+    target, lesion, brain = lesion_in_a_brain()
+    assert lost_contrast(target + 0.3, target, lesion, brain).item() == pytest.approx(0, abs=1e-6)
+    assert lost_contrast(target + 0.3 * lesion, target, lesion, brain).item() == 0
+    assert lost_contrast(0 * target, target, 0 * lesion, brain).item() == 0
 
 
 def test_wavelet_loss_sees_detail_and_not_an_offset() -> None:

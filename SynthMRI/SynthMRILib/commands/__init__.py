@@ -14,6 +14,7 @@ COMMAND_MODULES = (
     "simulate",
     "train",
     "pack_heads",
+    "pack_examinations",
     "pack_training",
     "finetune",
     "models",

@@ -42,11 +42,14 @@ class DictionaryFit:
     Args:
         dir_signal: float32 (k, j, i) [a.u.], zero outside of the brain.
         lesion: probability of the group of lesions, float32 (k, j, i); it is no segmentation.
+        spread: standard deviation [a.u.] of the expected signals of the groups of atoms, weighted by their
+            probabilities, float32 (k, j, i): small where one group explains the voxel.
         facts: what decided the result, JSON types.
     """
 
     dir_signal: np.ndarray
     lesion: np.ndarray
+    spread: np.ndarray
     facts: dict[str, Any]
 
 
@@ -69,19 +72,40 @@ def synthesize(
         covered: where a contrast has data, boolean (k, j, i); everywhere unless named. Voxels that lack a contrast
             are fitted with the others.
     """
+    box = _box(brain, spacing)
+    inner, there = ({n: v[box] for n, v in arrays.items()} for arrays in (contrasts, covered or {}))
+    found, facts = _maps(inner, brain[box], tissues.cropped(box), spacing, there, progress)
+    maps = np.zeros((3, *brain.shape), dtype=np.float32)
+    maps[(slice(None), *box)] = found
+    return DictionaryFit(*maps, facts)
+
+
+def _box(brain: np.ndarray, spacing: tuple[float, float, float]) -> tuple[slice, ...]:
+    """Box around the brain, so much wider that no Gaussian sees its mirror image; all of an empty brain."""
+    wider = [int(np.ceil(2 * max(POOLING_MM, SMOOTHING_MM) / s)) for s in spacing[::-1]]
+    found = ndimage.find_objects(brain.astype(np.uint8))
+    if not found:
+        return tuple(slice(0, n) for n in brain.shape)
+    return tuple(slice(max(0, s.start - w), min(n, s.stop + w)) for s, w, n in zip(found[0], wider, brain.shape))
+
+
+def _maps(
+    contrasts, brain, tissues: TissueFit, spacing, covered, progress: Progress
+) -> tuple[np.ndarray, dict[str, Any]]:
+    """DIR, probability of lesion and spread, (3, k, j, i), and the facts."""
     names = sorted(contrasts)
     atoms = draw_atoms()
-    calibrations = {n: calibrate(n, core_intensities(contrasts[n], tissues)) for n in names}
-    noise = {n: core_deviation(contrasts[n], tissues) for n in names}
-    available = {n: brain & (covered or {}).get(n, brain) for n in names}
-    output, lesion = (np.zeros(brain.shape, dtype=np.float32) for _ in range(2))
+    calibrations = {n: calibrate(n, core_intensities(n, contrasts[n], tissues)) for n in names}
+    noise = {n: core_deviation(n, contrasts[n], tissues) for n in names}
+    available = {n: brain & covered.get(n, brain) for n in names}
+    maps = np.zeros((3, *brain.shape), dtype=np.float32)
     prior = prior_shares(brain, spacing)
     patterns = _patterns(names, available, brain)
     for index, (chosen, voxels) in enumerate(patterns):
         part = part_of(progress, index / len(patterns), (index + 1) / len(patterns))
         table = _Table.build(atoms, {n: calibrations[n] for n in chosen}, noise, contrasts, voxels, part)
-        output[voxels], lesion[voxels] = _two_passes(table, contrasts, voxels, prior[:, voxels[brain]], spacing)
-    return DictionaryFit(output, lesion, _facts(calibrations, noise, patterns, brain))
+        maps[:, voxels] = _two_passes(table, contrasts, voxels, prior[:, voxels[brain]], spacing)
+    return maps, _facts(calibrations, noise, patterns, brain)
 
 
 def prior_shares(brain: np.ndarray, spacing: tuple[float, float, float]) -> np.ndarray:
@@ -92,15 +116,25 @@ def prior_shares(brain: np.ndarray, spacing: tuple[float, float, float]) -> np.n
     return shares
 
 
-def core_intensities(voxels: np.ndarray, tissues: TissueFit) -> np.ndarray:
-    """Median intensity of fluid, gray and white matter away from their borders, (3,)."""
+def core_intensities(name: str, voxels: np.ndarray, tissues: TissueFit) -> np.ndarray:
+    """Median intensity of fluid, gray and white matter away from their borders, (3,).
+
+    That of a tissue which no voxel was given to, as can happen with one contrast alone, is the mean of the fit.
+
+    Args:
+        name: of the contrast, as in the fit; voxels: its array (k, j, i).
+    """
     masks = [tissues.certain_fluid, *(tissues.labels == tissue for tissue in (tissue_fit.GRAY, WHITE))]
-    return np.array([float(np.median(voxels[_core(mask, tissue)])) for tissue, mask in enumerate(masks)])
+    cores = [_core(mask, tissue) for tissue, mask in enumerate(masks)]
+    means = tissues.means[name]
+    return np.array([float(np.median(voxels[c])) if c.any() else float(mean) for c, mean in zip(cores, means)])
 
 
-def core_deviation(voxels: np.ndarray, tissues: TissueFit) -> float:
-    """Robust standard deviation of white matter away from its border."""
+def core_deviation(name: str, voxels: np.ndarray, tissues: TissueFit) -> float:
+    """Robust standard deviation of white matter away from its border; that of the fit where there is none."""
     values = voxels[_core(tissues.labels == WHITE, WHITE)]
+    if not values.size:
+        return float(tissues.deviations[name][WHITE])
     return float(1.4826 * np.median(np.abs(values - np.median(values)))) or 1e-6
 
 
@@ -199,13 +233,18 @@ def _compare(cells, signals, errors, target) -> tuple[np.ndarray, np.ndarray]:
     return np.log(total / logs.shape[1]) + top[:, 0], (weights @ target) / total
 
 
-def _two_passes(table: _Table, contrasts, voxels: np.ndarray, prior, spacing) -> tuple[np.ndarray, np.ndarray]:
-    """Expected DIR and probability of lesion: once with the brain's shares as prior, once with the neighborhood's."""
+def _two_passes(table: _Table, contrasts, voxels: np.ndarray, prior, spacing) -> np.ndarray:
+    """Expected DIR, probability of lesion and spread of the DIR over the groups, (3, voxels).
+
+    Once with the brain's shares as prior, once with the neighborhood's.
+    """
     logs, expected = table.look_up(contrasts, voxels)
     logs = _blurred(np.maximum(logs, LEAST_LOG), voxels, POOLING_MM, spacing)
     local = _blurred(_posterior(logs, prior), voxels, SMOOTHING_MM, spacing)
     second = _posterior(logs, (1 - GLOBAL_SHARE) * local + GLOBAL_SHARE * prior)
-    return (second * expected).sum(axis=0), second[LESION]
+    mean = (second * expected).sum(axis=0)
+    spread = np.sqrt((second * (expected - mean) ** 2).sum(axis=0))
+    return np.stack([mean, second[LESION], spread])
 
 
 def _blurred(rows: np.ndarray, voxels: np.ndarray, sigma_mm: float, spacing) -> np.ndarray:

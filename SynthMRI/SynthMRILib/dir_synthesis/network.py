@@ -1,8 +1,9 @@
 """What the DIR network sees of prepared contrasts, and how its output becomes a DIR on the grid of the reference.
 
 Each contrast is scaled by its tissues (`scaling.py`) and comes with a mask of where it has data; one that is missing is
-zero with an empty mask. Volumes whose voxels are not about 1 mm are computed on a grid of 1 mm over the same field of
-view. Nothing here imports torch.
+zero with an empty mask. A hybrid network also sees the dictionary fit of the very contrasts, and only adds to its DIR.
+Volumes whose voxels are not about 1 mm are computed on a grid of 1 mm over the same field of view. Nothing here imports
+torch.
 """
 
 from __future__ import annotations
@@ -16,14 +17,16 @@ import SimpleITK as sitk
 from scipy import ndimage
 
 from ..itk_io import image_from_volume
+from ..progress import Progress, no_progress
 from ..tasks.base import NetworkInput
 from ..volume import Grid, Volume
-from .dictionary import UNIT, core_intensities
+from . import dictionary
+from .dictionary import UNIT, DictionaryFit, core_intensities
 from .preprocessing import CONTRASTS, Prepared
 from .registration import resampled
 from .scaling import ContrastScale
 from .sequences import NOMINAL, dir_signal
-from .tissue_fit import CSF, GRAY, WHITE, TissueFit
+from .tissue_fit import CSF, GRAY, WHITE, TissueFit, fit_tissues
 
 #: Intensity [a.u.] of nominal cortex in the nominal DIR: 1 in network units.
 CORTEX = float(UNIT * np.abs(dir_signal(NOMINAL))[GRAY])
@@ -34,6 +37,10 @@ SPACINGS_MM = (0.8, 1.25)
 MARGIN = 2
 #: Width of the bend by which negative outputs become small positive ones, 1 being nominal cortex.
 FLOOR = 0.02
+#: What a hybrid network sees of the dictionary fit, after contrasts and masks: the DIR and its spread over the groups
+#: of atoms, both 1 at nominal cortex, and the probability of lesion.
+FIT_CHANNELS = ("dir", "spread", "lesion")
+FIRST_FIT_CHANNEL = 2 * len(CONTRASTS)
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,26 +56,33 @@ class DirInput(NetworkInput):
     brain: np.ndarray = field(default_factory=lambda: np.zeros(0, dtype=bool))
 
 
-def network_input(prepared: Prepared, tissues: TissueFit) -> DirInput:
-    """Channels (6, k, j, i), contrasts then masks in the order of CONTRASTS, cropped to the brain."""
-    grid = working_grid(prepared.grid)
+def network_input(
+    prepared: Prepared, tissues: TissueFit, *, hybrid: bool = False, progress: Progress = no_progress
+) -> DirInput:
+    """What the network sees of prepared contrasts, cropped to the brain.
+
+    Channels (6, k, j, i) are contrasts, then masks, in the order of CONTRASTS; a hybrid network has FIT_CHANNELS more.
+
+    Args:
+        tissues: fit to the same contrasts on their own grid.
+        hybrid: add the channels of the dictionary fit.
+    """
+    working = on_working_grid(prepared)
     scales = {name: contrast_scale(name, voxels, tissues) for name, voxels in prepared.contrasts.items()}
-    channels = np.zeros((2 * len(CONTRASTS), *grid.shape), dtype=np.float32)
-    for n, name in enumerate(CONTRASTS):
-        if name in prepared.contrasts:
-            covered = on_grid(prepared.covered[name].astype(np.float32), prepared.grid, grid) > 0.5
-            scaled = scales[name].apply(on_grid(prepared.contrasts[name], prepared.grid, grid))
-            channels[n], channels[len(CONTRASTS) + n] = np.where(covered, scaled, 0), covered
-    box = bounding_box(channels[len(CONTRASTS) :].any(axis=0))
+    channels, facts = contrast_channels(working, scales), {}
+    if hybrid:
+        fit = fitted(working, tissues if working is prepared else None, progress)
+        channels, facts = np.concatenate([channels, fit_channels(fit)]), {"dictionary": fit.facts}
+    box = bounding_box(channels[len(CONTRASTS) : FIRST_FIT_CHANNEL].any(axis=0))
     channels = np.ascontiguousarray(channels[(slice(None), *box)])
-    facts = {
+    facts |= {
         "scales": {name: scale.as_dict() for name, scale in scales.items()},
-        "computed_on_mm": [round(s, 4) for s in grid.spacing],
+        "computed_on_mm": [round(s, 4) for s in working.grid.spacing],
         "window": list(WINDOW),
     }
     return DirInput(
         channels,
-        Volume(channels[0], cropped_grid(grid, box)),
+        Volume(channels[0], cropped_grid(working.grid, box)),
         CORTEX,
         images=len(CONTRASTS),
         same_contrast=False,
@@ -78,9 +92,54 @@ def network_input(prepared: Prepared, tissues: TissueFit) -> DirInput:
     )
 
 
+def on_working_grid(prepared: Prepared) -> Prepared:
+    """The contrasts on the grid on which the network works; the very same where that is theirs."""
+    grid = working_grid(prepared.grid)
+    if grid is prepared.grid:
+        return prepared
+    covered = {n: on_grid(c.astype(np.float32), prepared.grid, grid) > 0.5 for n, c in prepared.covered.items()}
+    contrasts = {
+        name: np.where(covered[name], np.maximum(on_grid(voxels, prepared.grid, grid), 0), 0).astype(np.float32)
+        for name, voxels in prepared.contrasts.items()
+    }
+    brain = np.logical_or.reduce(list(covered.values()))
+    return Prepared(contrasts, covered, brain, grid, prepared.facts)
+
+
+def contrast_channels(working: Prepared, scales: Mapping[str, ContrastScale]) -> np.ndarray:
+    """Contrasts in network units and their masks, float32 (6, k, j, i); one that is missing is zero in both."""
+    channels = np.zeros((FIRST_FIT_CHANNEL, *working.grid.shape), dtype=np.float32)
+    for n, name in enumerate(CONTRASTS):
+        if name in working.contrasts:
+            covered = working.covered[name]
+            channels[n] = np.where(covered, scales[name].apply(working.contrasts[name]), 0)
+            channels[len(CONTRASTS) + n] = covered
+    return channels
+
+
+def fitted(working: Prepared, tissues: TissueFit | None, progress: Progress = no_progress) -> DictionaryFit:
+    """The dictionary fit of prepared contrasts; tissues are fitted anew where None are given."""
+    if tissues is None:
+        everywhere = np.logical_and.reduce(list(working.covered.values()))
+        tissues = fit_tissues(working.contrasts, everywhere, spacing=working.grid.spacing)
+    return dictionary.synthesize(
+        working.contrasts,
+        working.brain,
+        tissues,
+        spacing=working.grid.spacing,
+        covered=working.covered,
+        progress=progress,
+    )
+
+
+def fit_channels(fit: DictionaryFit) -> np.ndarray:
+    """FIT_CHANNELS in network units, float32 (3, k, j, i)."""
+    return np.stack([fit.dir_signal / np.float32(CORTEX), fit.spread / np.float32(CORTEX), fit.lesion])
+
+
 def contrast_scale(name: str, voxels: np.ndarray, tissues: TissueFit) -> ContrastScale:
     """Scale of a contrast from the inner voxels of its tissues."""
-    core = core_intensities(voxels, tissues)
+    core = core_intensities(name, voxels, tissues)
     return ContrastScale(name, float(core[CSF]), float(core[WHITE]))
 
 

@@ -8,7 +8,7 @@ contrasts and to report figures by tissue. It is no segmentation for anatomy: de
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy import ndimage
@@ -60,6 +60,10 @@ class TissueFit:
     deviations: dict[str, np.ndarray]
     shares: np.ndarray
     certain_fluid: np.ndarray
+
+    def cropped(self, box: tuple[slice, ...]) -> TissueFit:
+        """The same fit of a part of the volume."""
+        return replace(self, labels=self.labels[box], certain_fluid=self.certain_fluid[box])
 
     def as_dict(self) -> dict:
         """JSON types only."""

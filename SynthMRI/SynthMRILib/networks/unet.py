@@ -46,7 +46,8 @@ class ResidualUNet(nn.Module):
         channels: number of input channels, conditions included (see `inference.runner`).
         features: width of each level, finest first; every level halves the resolution of the one before.
         convolutions: convolutions in each residual unit; one unit a level on the way down and one on the way up.
-        residual: whether the mean is the first channel plus what the network adds.
+        residual: whether the mean is a channel of the input plus what the network adds.
+        base: which channel that is.
         gated: whether what it adds is multiplied by the second channel: nothing where that is zero.
         dropout: probability with which a channel of the head is dropped in training and in Monte-Carlo passes.
         fold: edge of the blocks of voxels that become channels at the entry and voxels again at the exit (as in the
@@ -66,6 +67,7 @@ class ResidualUNet(nn.Module):
         features: tuple[int, ...] = (24, 48, 96),
         convolutions: int = 2,
         residual: bool = True,
+        base: int = 0,
         gated: bool = False,
         dropout: float = 0.1,
         fold: int = 1,
@@ -73,6 +75,7 @@ class ResidualUNet(nn.Module):
     ) -> None:
         super().__init__()
         self.residual = residual
+        self.base = base
         self.gated = gated
         self.dropout = dropout
         self.fold = fold
@@ -137,7 +140,7 @@ class ResidualUNet(nn.Module):
         out = self.exit(features if mask is None else features * mask)
         out = unfolded(out, self.fold)[:, :, : x.shape[2], : x.shape[3], : x.shape[4]]
         mean = out[:, :1] * x[:, 1:2] if self.gated else out[:, :1]
-        mean = mean + x[:, :1] if self.residual else mean
+        mean = mean + x[:, self.base : self.base + 1] if self.residual else mean
         return mean, out[:, 1:].clamp(MINIMUM_LOG_VARIANCE, MAXIMUM_LOG_VARIANCE)
 
 

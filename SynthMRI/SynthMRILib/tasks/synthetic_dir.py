@@ -125,8 +125,9 @@ class SyntheticDir:
         """Contrasts in register, stripped and in network units; see `tasks.base.NetworkTask`."""
         from ..dir_synthesis.network import network_input
 
-        prepared, tissues = prepared_tissues(inputs, parameters, progress)
-        found = network_input(prepared, tissues)
+        prepared, tissues = prepared_tissues(inputs, parameters, part_of(progress, 0.0, 0.7))
+        hybrid = bool(bundle.section.get("hybrid"))
+        found = network_input(prepared, tissues, hybrid=hybrid, progress=part_of(progress, 0.7, 1.0))
         more = {"units": "a.u.", "experimental": bundle.experimental, "contrasts": sorted(prepared.contrasts)}
         more |= {"preparation": prepared.facts, "tissues": tissues.as_dict()}
         return replace(found, facts={**found.facts, **more})

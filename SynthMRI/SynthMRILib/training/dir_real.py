@@ -81,7 +81,7 @@ def landmarks(prepared: Prepared, tissues: TissueFit) -> dict[str, dict[str, flo
     """Intensity of the tissues of every contrast in units of its white matter, which is "unit"."""
     found = {}
     for role in INPUTS:
-        core = dictionary.core_intensities(prepared.contrasts[role], tissues)
+        core = dictionary.core_intensities(role, prepared.contrasts[role], tissues)
         names = dict(zip(TISSUES, (CSF, GRAY, WHITE)))
         values = {name: float(core[n] / core[WHITE]) for name, n in names.items()}
         found[role] = {"fluid": values.pop("csf"), **values, "unit": float(core[WHITE])}

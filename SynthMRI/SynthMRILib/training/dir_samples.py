@@ -133,6 +133,11 @@ class DirSampler:
         self._real = [n for n, entry in enumerate(cache.entries) if entry.source == "real"]
         self._simulated = [n for n in range(len(cache)) if n not in self._real]
 
+    @property
+    def subsets(self) -> list[tuple[str, ...]]:
+        """Subsets of the inputs that samples can have."""
+        return list(SUBSETS)
+
     def sample(self, number: int, *, subset: tuple[str, ...] | None = None) -> Sample:
         """Sample `number`, with the inputs of `subset` instead of those drawn when it is given."""
         record = self.draw(np.random.default_rng([self.seed, number]))
@@ -271,7 +276,7 @@ def degraded(clean: np.ndarray, brain: np.ndarray, fluid: np.ndarray, drawn: Inp
         field = np.maximum(smooth_field(clean.shape, rng, length=12.0, order=1), 0)
         voxels = voxels + np.float32(drawn.flow) * field * fluid
     if any(drawn.bias):
-        voxels = voxels * bias_field(clean.shape[0], drawn.bias)
+        voxels = voxels * bias_field(clean.shape, drawn.bias)
     if drawn.stripped_first:
         voxels = voxels * brain
     voxels = blurred(voxels, drawn.blur)

@@ -11,11 +11,14 @@ import torch
 import torch.nn.functional as functional
 from torch import Tensor
 
+from ..networks.filter_bank import box_mean
 from ..networks.wavelet import haar_forward
 
 AIR_WEIGHT = 0.1
 AIR_LEVEL = 0.02
 SSIM_SIGMA, SSIM_RADIUS = 1.5, 5
+CONTRAST_SMOOTHING, CONTRAST_REACH = 3, 9
+"""Edges of the cubes [voxels] over which lesions and their surroundings are averaged for `lost_contrast`."""
 
 
 def foreground_weight(target: Tensor) -> Tensor:
@@ -47,6 +50,28 @@ def lesion_l1(prediction: Tensor, target: Tensor, lesions: Tensor) -> Tensor:
     volume = lesions.sum(dim=(1, 2, 3, 4))
     error = (lesions * (prediction - target).abs()).sum(dim=(1, 2, 3, 4))
     each = error / volume.clamp(min=1e-6)
+    return each.sum() / (volume > 0).sum().clamp(min=1)
+
+
+def lost_contrast(prediction: Tensor, target: Tensor, lesions: Tensor, brain: Tensor) -> Tensor:
+    """How far lesions stand out less from their surroundings than in the target; nothing where they stand out more.
+
+    The contrast at a voxel of a lesion is the mean of the lesion within CONTRAST_SMOOTHING voxels minus the mean of the
+    brain around it, lesions left out, within CONTRAST_REACH. Averaged over the lesion voxels of each sample, then over
+    the samples that have any; zero when there are none.
+
+    Args:
+        lesions, brain: masks, 0 or 1, of the shape of the target.
+    """
+    around = brain * (1 - lesions)
+    inner = torch.cat([prediction * lesions, target * lesions, lesions], dim=1)
+    outer = torch.cat([prediction * around, target * around, around], dim=1)
+    inner, outer = box_mean(inner, CONTRAST_SMOOTHING), box_mean(outer, CONTRAST_REACH)
+    contrast = inner[:, :2] / inner[:, 2:].clamp(min=1e-6) - outer[:, :2] / outer[:, 2:].clamp(min=1e-6)
+    lost = functional.relu(contrast[:, 1:] - contrast[:, :1])
+    kept = lesions * (outer[:, 2:] > 0)
+    volume = kept.sum(dim=(1, 2, 3, 4))
+    each = (kept * lost).sum(dim=(1, 2, 3, 4)) / volume.clamp(min=1e-6)
     return each.sum() / (volume > 0).sum().clamp(min=1)
 
 

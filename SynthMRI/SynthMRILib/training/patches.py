@@ -141,10 +141,11 @@ def source_probabilities(cache: Cache, weights: dict[str, float]) -> np.ndarray:
     )
 
 
-def bias_field(size: int, coefficients: tuple[float, ...]) -> np.ndarray:
-    """Smooth positive factor (size, size, size): the exponential of a polynomial of second degree."""
-    x = np.linspace(-1, 1, size, dtype=np.float32)
-    factors = [np.exp(a * x + b * x**2).astype(np.float32) for a, b in zip(coefficients[:3], coefficients[3:])]
+def bias_field(size: int | tuple[int, ...], coefficients: tuple[float, ...]) -> np.ndarray:
+    """Smooth positive factor of a shape (k, j, i) or an edge: the exponential of a polynomial of second degree."""
+    axes = [np.linspace(-1, 1, n, dtype=np.float32) for n in np.broadcast_to(size, 3)]
+    terms = zip(axes, coefficients[:3], coefficients[3:])
+    factors = [np.exp(a * x + b * x**2).astype(np.float32) for x, a, b in terms]
     return factors[0][:, None, None] * factors[1][None, :, None] * factors[2][None, None, :]
 
 

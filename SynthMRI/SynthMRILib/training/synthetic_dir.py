@@ -4,6 +4,9 @@ Losses of the lesion-aware networks of Finck et al. (2020, 2022): fidelity, stru
 lesions that counts the same whatever their size; which inputs are there is told by a mask each, as in DiamondGAN (Li et
 al. 2019), and drawn anew for every sample (modality dropout). With a "game" a PatchGAN critic (or another, see
 `adversarial.py`) plays against the network.
+
+A "hybrid" learns what to add to the dictionary fit of the very inputs: its last layer begins at zero, so that it starts
+as the dictionary. Its caches are those of `dir_examinations.py`.
 """
 
 from __future__ import annotations
@@ -16,13 +19,16 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from ..dir_synthesis.network import FIRST_FIT_CHANNEL, FIT_CHANNELS
 from ..networks.unet import ResidualUNet
 from .adversarial import Game, GameConfig
 from .attribution import CROSS_SECTIONAL
 from .configuration import from_mapping
+from .dir_examinations import ExaminationCache
+from .dir_hybrid_samples import HybridSampler
 from .dir_packing import INPUTS, HeadCache
-from .dir_samples import SUBSETS, DirSampler, Sample, SampleConfig
-from .losses import charbonnier, gaussian_likelihood, lesion_l1, ssim_loss
+from .dir_samples import DirSampler, Sample, SampleConfig
+from .losses import charbonnier, gaussian_likelihood, lesion_l1, lost_contrast, ssim_loss
 from .pictures import Slice
 
 #: Weight of voxels outside of the brain, where inputs and target are zero.
@@ -36,14 +42,16 @@ class SyntheticDirConfig:
     """What to train and on what.
 
     Args:
-        cache: packed heads for training; validation_cache: packed heads that are held out (see `dir_packing`).
+        cache: packed heads for training; validation_cache: packed heads that are held out (see `dir_packing`), both of
+            `dir_examinations` for a hybrid.
         network: arguments of `ResidualUNet`; channels and residual are set here.
         patches: ranges of the samples.
         batch: patches a step over all processes.
         epsilon: error [network units] up to which fidelity is squared; beyond it grows linearly.
-        fidelity_weight, similarity_weight, lesion_weight, variance_weight: of the losses.
+        fidelity_weight, similarity_weight, lesion_weight, contrast_weight, variance_weight: of the losses.
         validation_blocks: blocks that validation looks at; validation_size: their edge [voxels].
         game: the rules of the adversarial game; None plays none.
+        hybrid: learn what to add to the dictionary fit.
         seed: seed of the samples.
     """
 
@@ -56,10 +64,12 @@ class SyntheticDirConfig:
     fidelity_weight: float = 1.0
     similarity_weight: float = 0.05
     lesion_weight: float = 0.15
+    contrast_weight: float = 0.0
     variance_weight: float = 0.005
     validation_blocks: int = 9
     validation_size: int = 48
     game: GameConfig | None = None
+    hybrid: bool = False
     seed: int = 0
 
 
@@ -72,7 +82,7 @@ class SyntheticDirTraining:
 
     def __init__(self, config: SyntheticDirConfig) -> None:
         self.config = config
-        self.sampler = DirSampler(HeadCache(config.cache), config.patches, seed=config.seed)
+        self.sampler = sampler_of(config, config.cache, config.patches, config.seed)
         self.held_out = held_out_samples(config)
         self.game = Game(config.game) if config.game else None
 
@@ -87,7 +97,15 @@ class SyntheticDirTraining:
 
     @property
     def network_arguments(self) -> dict[str, Any]:
-        return {**self.config.network, "channels": 2 * len(INPUTS), "residual": False}
+        if self.config.hybrid:
+            channels = FIRST_FIT_CHANNEL + len(FIT_CHANNELS)
+            return {**self.config.network, "channels": channels, "residual": True, "base": FIRST_FIT_CHANNEL}
+        return {**self.config.network, "channels": FIRST_FIT_CHANNEL, "residual": False}
+
+    @property
+    def section(self) -> dict[str, Any]:
+        """What the task reads from the bundle."""
+        return {"hybrid": True} if self.config.hybrid else {}
 
     def build_network(self) -> nn.Module:
         return ResidualUNet(**self.network_arguments)
@@ -116,6 +134,7 @@ class SyntheticDirTraining:
             "fidelity": (config.fidelity_weight, charbonnier(mean, target, weight, epsilon=config.epsilon)),
             "similarity": (config.similarity_weight, ssim_loss(mean * brain, target, peak=2.0)),
             "lesion": (config.lesion_weight, lesion_l1(mean, target, lesion)),
+            "contrast": (config.contrast_weight, lost_contrast(mean, target, lesion, brain)),
             "likelihood": (config.variance_weight, gaussian_likelihood(mean, log_variance, target, weight)),
         }
         total = sum(factor * value for factor, value in terms.values())
@@ -147,26 +166,33 @@ def brain_weight(brain: Tensor) -> Tensor:
     return weight / weight.mean(dim=(1, 2, 3, 4), keepdim=True)
 
 
+def sampler_of(config: SyntheticDirConfig, cache: Path, patches: SampleConfig, seed: int) -> DirSampler | HybridSampler:
+    """The sampler of a cache: of packed examinations for a hybrid, of packed heads otherwise."""
+    if config.hybrid:
+        return HybridSampler(ExaminationCache(cache), patches, seed=seed)
+    return DirSampler(HeadCache(cache), patches, seed=seed)
+
+
 def held_out_samples(config: SyntheticDirConfig) -> dict[tuple[str, ...], list[Sample]]:
     """The same corrupted blocks of held-out heads for each subset of inputs that validation looks at."""
     patches = SampleConfig(**{**vars(config.patches), "size": config.validation_size})
-    sampler = DirSampler(HeadCache(config.validation_cache), patches, seed=VALIDATION_SEED)
+    sampler = sampler_of(config, config.validation_cache, patches, VALIDATION_SEED)
     blocks = range(config.validation_blocks)
-    return {subset: [sampler.sample(n, subset=subset) for n in blocks] for subset in VALIDATED if subset in SUBSETS}
+    there = sampler.subsets
+    return {subset: [sampler.sample(n, subset=subset) for n in blocks] for subset in VALIDATED if subset in there}
 
 
 @torch.inference_mode()
 def errors(network: nn.Module, samples: list[Sample]) -> dict[str, float]:
-    """Root mean square error in the brain, and mean signed error in lesions, in units of nominal cortex."""
+    """Root mean square error in the brain and mean signed error in lesions, if there are any; 1 is nominal cortex."""
     squares, signed = [], []
     for sample in samples:
         difference = dir_of(network, sample) - sample.target
         squares.append(difference[sample.brain > 0] ** 2)
         signed.append(difference[sample.lesion > 0])
-    return {
-        "rms": float(np.sqrt(np.concatenate(squares).mean())),
-        "lesion_bias": float(np.concatenate(signed).mean()),
-    }
+    found = {"rms": float(np.sqrt(np.concatenate(squares).mean()))}
+    inside = np.concatenate(signed)
+    return {**found, "lesion_bias": float(inside.mean())} if inside.size else found
 
 
 @torch.inference_mode()
