@@ -122,13 +122,21 @@ def estimates(case: Case, subset: tuple[str, ...], bundle: Bundle) -> dict[str, 
     task = get_task("synthetic-dir")
     started = time.process_time()
     parameters = task.parameters_class(method="network", registered=True)
-    made = task.run(chosen, bundle, parameters, no_progress).outputs["output"].voxels
+    seen = task.prepare(chosen, bundle, parameters, no_progress)
+    made, _, _ = network.run(bundle, seen, parameters, no_progress)
     seconds = time.process_time() - started
-    prepared = prepare(chosen, registered=True)
-    tissues = fit_tissues(prepared.contrasts, prepared.brain, spacing=(1, 1, 1))
-    fit = dictionary.synthesize(prepared.contrasts, prepared.brain, tissues, spacing=(1, 1, 1))
     arithmetic = best_line(simple(case, subset), case)
-    return {"network": (made, seconds), "dictionary": (fit.dir_signal, 0.0), "arithmetic": (arithmetic, 0.0)}
+    fit = dictionary_dir(chosen, seen, bundle)
+    return {"network": (made.voxels, seconds), "dictionary": (fit, 0.0), "arithmetic": (arithmetic, 0.0)}
+
+
+def dictionary_dir(inputs: dict[str, Volume], seen: network.DirInput, bundle: Bundle) -> np.ndarray:
+    """The dictionary DIR, which a hybrid has seen already."""
+    if bundle.section.get("hybrid"):
+        return network.result_volume(seen, seen.voxels[network.FIRST_FIT_CHANNEL], spread=True).voxels
+    prepared = prepare(inputs, registered=True)
+    tissues = fit_tissues(prepared.contrasts, prepared.brain, spacing=(1, 1, 1))
+    return dictionary.synthesize(prepared.contrasts, prepared.brain, tissues, spacing=(1, 1, 1)).dir_signal
 
 
 def simple(case: Case, subset: tuple[str, ...]) -> np.ndarray:
