@@ -3,7 +3,8 @@
     python Testing/Benchmarks/learning_curve.py RUN_FOLDER --bundle NAME
 
 Writes `Documentation/figures/NAME_learning_curve.json`: gain over the cubic B-spline on held-out volumes [dB] against
-optimizer steps and hours, for the bundle that the run ended with.
+optimizer steps and hours, for the bundle that the run ended with. Where that run went on from the weights which the
+record there now belongs to, their curve is kept as "before"; simulated held-out volumes may have been drawn anew since.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import argparse
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(CHECKOUT / "SynthMRI"))
@@ -33,9 +35,18 @@ def main() -> int:
         "unit": "gain in PSNR over the cubic B-spline on held-out volumes [dB]",
         "curve": curve(arguments.run / "training.jsonl"),
     }
-    write_record(CHECKOUT / "Documentation" / "figures" / f"{bundle.name}_learning_curve.json", record)
+    path = CHECKOUT / "Documentation" / "figures" / f"{bundle.name}_learning_curve.json"
+    write_record(path, record | before(path, bundle.section["training"].get("started_from")))
     sys.stdout.write(json.dumps(record["curve"], indent=2) + "\n")
     return 0
+
+
+def before(path: Path, origin: dict[str, Any] | None) -> dict[str, Any]:
+    """The curve of the weights that a run went on from, if the record at `path` holds it."""
+    record = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    if not origin or record.get("bundle", {}).get("sha256") != origin["sha256"]:
+        return {name: record[name] for name in ("before",) if name in record}
+    return {"before": [{"weights_sha256": origin["sha256"], "curve": record["curve"]}, *record.get("before", [])]}
 
 
 def curve(log: Path) -> list[dict[str, float]]:
