@@ -22,7 +22,6 @@ sys.path[:0] = [str(ROOT / "SynthMRI"), str(ROOT / "Testing")]
 
 import screenshot_states  # noqa: E402
 from screenshot_pictures import (  # noqa: E402
-    VIEW_SIZE,
     captioned,
     panel_picture,
     side_by_side,
@@ -36,7 +35,7 @@ STATE_HEIGHT = 720
 COLUMNS = 5
 #: Of the scan that networks are shown with.
 SLICES = 20
-PANEL_HEIGHT = 2 * VIEW_SIZE[1] + 4
+PANEL_HEIGHT = 640
 
 
 def main() -> None:
@@ -88,17 +87,16 @@ def compared(desktop: Any) -> Any:
 
 
 def super_resolution(desktop: Any) -> Any:
-    """Before and after in linked views, with their difference below."""
+    """Before, after and their difference in linked views, as the layout shows them."""
     panel = compared(desktop)
+    screenshot_states.fold(panel, "compareCollapsibleButton")
     panel.ui.differenceCheckBox.click()
     desktop.process_events(50)
     desktop.wait_until(lambda: not panel.comparePanel.busy, timeout=SECONDS)
     desktop.process_events(50)
     views = {"SynthMRIBefore": "Before", "SynthMRIAfter": "After", "SynthMRIDifference": "Difference"}
-    pictures = [view_picture(name, label) for name, label in views.items()]
-    return side_by_side(
-        [panel_picture(desktop, panel, height=PANEL_HEIGHT), stacked([side_by_side(pictures[:2]), pictures[2]])]
-    )
+    pictures = [view_picture(name, label, size=(320, PANEL_HEIGHT)) for name, label in views.items()]
+    return side_by_side([panel_picture(desktop, panel, height=PANEL_HEIGHT), *pictures])
 
 
 def states(desktop: Any) -> Any:
@@ -149,11 +147,12 @@ def uncertainty(desktop: Any) -> Any:
     panel.logic.getParameterNode().imageVolume.GetRASBounds(position)
     crosshair.SetCursorPositionRAS([sum(position[2 * n : 2 * n + 2]) / 2 for n in range(3)])
     panel.ui.aboutCollapsibleButton.collapsed = True
+    panel.ui.thresholdSliderWidget.value = 3.0  # at the default of 1 % the map covers nearly all of this slab
     desktop.process_events(50)
     colored = view_picture("Red", "Overlay")
     picture = panel_picture(desktop, panel, height=1050)
     panel.ui.contourCheckBox.click()
-    panel.ui.thresholdSliderWidget.value = 2.0
+    panel.ui.thresholdSliderWidget.value = 6.0
     desktop.process_events(50)
     desktop.wait_until(lambda: not panel.overlayPanel.busy, timeout=SECONDS)
     desktop.process_events(50)

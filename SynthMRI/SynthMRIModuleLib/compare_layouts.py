@@ -17,12 +17,12 @@ PLOT_VIEW = "SynthMRIPlot"
 SLICE_VIEWS = (BEFORE_VIEW, AFTER_VIEW, DIFFERENCE_VIEW, UNCERTAINTY_VIEW, SINGLE_VIEW)
 
 _BITS = {DIFFERENCE_VIEW: 1, UNCERTAINTY_VIEW: 2, SINGLE_VIEW: 4, PLOT_VIEW: 8}
-#: Label and color of each view; the colors differ in lightness too.
-_LOOKS = {
-    BEFORE_VIEW: ("Before", "#6EB04B"),
-    AFTER_VIEW: ("After", "#F34A33"),
-    DIFFERENCE_VIEW: ("Difference", "#4A90D9"),
-    UNCERTAINTY_VIEW: ("Uncertainty", "#EDD54C"),
+#: Label and color of each view; told apart also by readers who cannot tell red from green, or blue from yellow.
+LOOKS = {
+    BEFORE_VIEW: ("Before", "#56B4E9"),
+    AFTER_VIEW: ("After", "#D55E00"),
+    DIFFERENCE_VIEW: ("Difference", "#0072B2"),
+    UNCERTAINTY_VIEW: ("Uncertainty", "#F0E442"),
     SINGLE_VIEW: ("Before and after", "#B0B0B0"),
 }
 _SLICE = """<item><view class="vtkMRMLSliceNode" singletontag="{name}">
@@ -85,5 +85,5 @@ def _row(items: list[str]) -> str:
 
 
 def _slice(name: str) -> str:
-    label, color = _LOOKS[name]
+    label, color = LOOKS[name]
     return _SLICE.format(name=name, label=label, color=color, group=LAYOUT_ID)

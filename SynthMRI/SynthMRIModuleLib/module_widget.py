@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import qt
 import slicer
 import vtk
 from slicer.ScriptedLoadableModule import ScriptedLoadableModuleWidget
@@ -23,6 +24,10 @@ class ParameterNodeWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.logic: Any = None
         self._parameterNode: Any = None
         self._parameterNodeGuiTag: Any = None
+        self._imported = qt.QTimer()
+        self._imported.setSingleShot(True)
+        self._imported.setInterval(0)
+        self._imported.connect("timeout()", self.onSceneEndClose)
 
     def showPanel(self, uiFile: str) -> None:
         """Load the panel, connect it to the scene, and mark synthetic volumes from now on."""
@@ -34,11 +39,14 @@ class ParameterNodeWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         uiWidget.setMRMLScene(slicer.mrmlScene)
         self.addObserver(slicer.mrmlScene, slicer.mrmlScene.StartCloseEvent, self.onSceneStartClose)
         self.addObserver(slicer.mrmlScene, slicer.mrmlScene.EndCloseEvent, self.onSceneEndClose)
+        self.addObserver(slicer.mrmlScene, slicer.mrmlScene.StartImportEvent, self.onSceneStartClose)
+        self.addObserver(slicer.mrmlScene, slicer.mrmlScene.EndImportEvent, self.onSceneEndImport)
         install_mark()
 
     def cleanup(self) -> None:
         """Called when the application closes, or the module is reloaded: ends the child process."""
         self.removeObservers()
+        self._imported.stop()
         self.closeParts()
         self.logic.close()
 
@@ -59,13 +67,21 @@ class ParameterNodeWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.setParameterNode(None)
 
     def onSceneStartClose(self, _caller: Any = None, _event: Any = None) -> None:
-        """Called just before the scene is closed."""
+        """Called just before the scene is closed, or another one is read into it.
+
+        While it is read the parameter node already names volumes that are not there yet: selectors that followed it
+        would find none and forget them.
+        """
         self.setParameterNode(None)
 
     def onSceneEndClose(self, _caller: Any = None, _event: Any = None) -> None:
         """Called just after the scene is closed."""
         if self.parent.isEntered:
             self.initializeParameterNode()
+
+    def onSceneEndImport(self, _caller: Any = None, _event: Any = None) -> None:
+        """Called just after a scene was read; selectors know its nodes once all of its changes have been told."""
+        self._imported.start()
 
     def setParameterNode(self, parameterNode: Any) -> None:
         """Connect widgets and parameter node, or disconnect them when None; then `updatePanel` is called."""

@@ -39,9 +39,10 @@ class PlaceTable:
                 item = qt.QTableWidgetItem(text)
                 item.setToolTip(row.sentence)
                 self._table.setItem(number, column, item)
-        self._table.resizeColumnsToContents()
         self._rows = list(rows)
         self._table.visible = bool(rows)
+        self._table.resizeColumnsToContents()
+        self._table.resizeRowsToContents()  # long cells wrap
         self._say("")
 
     def _on_cell(self, row: int, _column: int, _previous_row: int, _previous_column: int) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import qt
 from slicer.i18n import tr as _
 
 from .choices import Task
@@ -69,12 +70,19 @@ class TaskTabs:
         if task in ENHANCEMENTS:
             ui.enhancementComboBox.setCurrentIndex(ui.enhancementComboBox.findData(task.value))
         self._showing = False
+        self._fit_height(page)
         known = task_parameters(task.value) if task in self._tasks else {}
         for parameter, widgets in ROWS.items():
             of_method = all(parameter not in names or method in ("", m) for m, names in METHOD_ROWS.items())
             shown = parameter in known and parameter in FORMS[task].parameters and of_method
             for name in widgets:
                 getattr(ui, name).visible = shown
+
+    def _fit_height(self, shown: str) -> None:
+        """The tabs take the height of the page that is shown, not of the largest one."""
+        for name in PAGES:
+            vertical = qt.QSizePolicy.Preferred if name == shown else qt.QSizePolicy.Ignored
+            getattr(self._ui, name).setSizePolicy(qt.QSizePolicy.Preferred, vertical)
 
     def _on_changed(self, _index: int) -> None:
         if not self._showing:

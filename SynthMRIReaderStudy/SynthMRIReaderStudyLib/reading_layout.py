@@ -6,6 +6,7 @@ One volume is shown in three planes; two to four volumes stand side by side, lin
 from __future__ import annotations
 
 import slicer
+from SynthMRIModuleLib.side_marks import SideMarks
 
 #: Ids of layouts and view groups are plain numbers shared by all extensions; these are ours (one for each count).
 LAYOUT_IDS = {1: 26141, 2: 26142, 3: 26143, 4: 26144}
@@ -37,10 +38,11 @@ def layout_description(count: int) -> str:
 
 
 class ReadingLayout:
-    """Shows volumes in our views and puts the reader's own layout back afterwards."""
+    """Shows volumes in our views, with the sides of the patient, and puts the reader's own layout back afterwards."""
 
     def __init__(self) -> None:
         self._previous: int | None = None
+        self._marks = SideMarks()
 
     @property
     def shown(self) -> bool:
@@ -63,12 +65,14 @@ class ReadingLayout:
         volumes = nodes * len(PLANES) if len(nodes) == 1 else nodes
         for name, plane, volume in zip(VIEWS, planes, volumes):
             _fill_view(manager.sliceWidget(name), volume, plane=plane, plane_of=nodes[0], linked=len(nodes) > 1)
+        self._marks.follow(list(VIEWS[: len(planes)]))
 
     def leave(self) -> None:
         """Put back the layout from before, unless the reader has chosen another one meanwhile."""
         manager = slicer.app.layoutManager()
         if manager is not None and self.shown:
             manager.setLayout(self._previous or slicer.vtkMRMLLayoutNode.SlicerLayoutFourUpView)
+        self._marks.stop()
         self._previous = None
 
 

@@ -29,6 +29,7 @@ PARTS = {
     "trust_panel.TrustPanel": ["offer", "busy"],
     "judged_task.JudgedTask": ["show"],
     "choices.Task": ["SUPER_RESOLUTION", "SYNTHETIC_DIR"],
+    "side_marks.SideMarks": ["follow", "stop"],
     "overlay.Overlay": ["show", "shows", "adjust", "hide"],
 }  # fmt: skip
 FUNCTIONS = {

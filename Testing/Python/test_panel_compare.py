@@ -217,6 +217,22 @@ def test_the_map_of_a_result_is_shown_beside_it(panel, slicer_scene):
     assert shown_volumes(slicer_scene)["SynthMRIMap"] == "T1w SYNTH total"
 
 
+def test_what_is_captured_of_a_view_carries_the_mark(desktop, panel, slicer_scene):
+    """The words are among the pixels of the render window, which Slicer's Screen Capture takes."""
+    panel.ui.compareButton.click()
+    desktop.process_events()
+    drawn = {}
+    for view in ("SynthMRIBefore", "SynthMRIAfter"):
+        widget(slicer_scene, view).mrmlSliceNode().SetDimensions(300, 240, 1)
+        annotation = widget(slicer_scene, view).sliceView().cornerAnnotation()
+        with_mark = desktop.drawn(view).astype(int)
+        annotation.SetText(vtk.vtkCornerAnnotation.UpperEdge, "")
+        drawn[view] = np.abs(with_mark - desktop.drawn(view)).max(axis=2) > 30
+    assert not drawn["SynthMRIBefore"].any(), "the acquired volume carries none"
+    rows = np.flatnonzero(drawn["SynthMRIAfter"].any(axis=1))
+    assert drawn["SynthMRIAfter"].sum() > 300 and rows.max() < 40, "words along the upper edge"
+
+
 def test_blending_and_blinking_use_one_view(desktop, panel, slicer_scene):
     panel.ui.compareButton.click()
     select(panel.ui.compareModeComboBox, "Blend")

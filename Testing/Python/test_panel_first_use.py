@@ -81,6 +81,41 @@ def test_pip_is_asked_for_what_is_missing_and_for_nothing_slicer_brings(panel, s
     assert "safetensors" in asked.text + asked.detail
 
 
+def test_packages_are_installed_from_the_windows_own_thread(panel, slicer_desktop, slicer_scene, monkeypatch):
+    import threading
+
+    import qt
+
+    threads = []
+    real = slicer_scene.packaging.pip_ensure
+
+    def record(*arguments, **options):
+        threads.append(threading.current_thread())
+        return real(*arguments, **options)
+
+    monkeypatch.setattr(slicer_scene.packaging, "pip_ensure", record)
+    slicer_desktop.answer(qt.QMessageBox.Ok)
+    press_apply(slicer_desktop, panel)
+    assert threads == [threading.main_thread()]
+
+
+@pytest.mark.parametrize("agrees", [True, False])
+def test_slicer_before_5_11_asks_a_plain_question_first(panel, slicer_desktop, slicer_scene, monkeypatch, agrees):
+    """Slicer 5.10 has no `slicer.packaging`."""
+    import qt
+    from SynthMRIModuleLib import dependencies
+
+    monkeypatch.setattr(dependencies, "_has_slicer_packaging", lambda: False)
+    asked: list[str] = []
+    monkeypatch.setattr(slicer_scene.util, "pip_install", asked.append)
+    slicer_desktop.answer(qt.QMessageBox.Ok if agrees else qt.QMessageBox.Cancel)
+    press_apply(slicer_desktop, panel)
+    (dialog,) = slicer_desktop.shown_dialogs
+    assert "safetensors" in dialog.text and not [name for name in NEVER_NAMED if name in dialog.text.lower()]
+    assert [line for lines in asked for line in lines] == (dialog.text.split("\n\n")[1].split("\n") if agrees else [])
+    assert "Press Apply again to install them" in panel.ui.statusLabel.text, "it is still missing"
+
+
 def test_without_a_connection_the_user_is_told_how_to_go_on(panel, slicer_desktop, tmp_path, monkeypatch):
     import qt
 

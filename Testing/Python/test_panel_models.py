@@ -9,10 +9,12 @@ import zipfile
 from functools import partial
 from pathlib import Path
 
+import numpy as np
 import pydicom
 import pytest
 from bundle_support import make_bundle
-from module_support import SUPER_RESOLUTION, head_node
+from conftest import placed_grid
+from module_support import GRIDS, SUPER_RESOLUTION, head_node, node_matrix, place
 from panel_support import SECONDS, result_of, select
 
 
@@ -181,6 +183,28 @@ def test_a_result_is_exported_as_dicom_without_the_name_of_its_node(desktop, pan
     (first, *_) = sorted((tmp_path / "SYNTHETIC super-resolution").iterdir())
     assert pydicom.dcmread(first).SeriesDescription == "SYNTHETIC super-resolution"
     assert b"Miller" not in first.read_bytes()
+
+
+def test_an_exported_series_is_read_back_by_slicers_own_reader(desktop, panel_with_result, slicer_scene, tmp_path):
+    """The storage node behind Slicer's DICOM module, on a series of a turned volume: same place, same voxels."""
+    result = panel_with_result.logic.getParameterNode().outputVolume
+    place(result, placed_grid((36, 40, 44), **GRIDS["oblique"]))
+    desktop.answer(str(tmp_path))
+    panel_with_result.ui.exportButton.click()
+    written(desktop, panel_with_result)
+    files = sorted((tmp_path / "SYNTHETIC super-resolution").iterdir())
+    storage = slicer_scene.mrmlScene.AddNewNodeByClass("vtkMRMLVolumeArchetypeStorageNode")
+    storage.SetFileName(str(files[0]))
+    storage.ResetFileNameList()
+    for file in files:
+        storage.AddFileName(str(file))
+    storage.SetSingleFile(False)
+    back = slicer_scene.mrmlScene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", "Back")
+    assert storage.ReadData(back)
+    np.testing.assert_allclose(node_matrix(back), node_matrix(result), rtol=0, atol=1e-6)
+    voxels = slicer_scene.util.arrayFromVolume(result)
+    step = np.ptp(voxels) / 65535
+    np.testing.assert_allclose(slicer_scene.util.arrayFromVolume(back), voxels, rtol=0, atol=step)
 
 
 def test_a_red_flag_has_to_be_acknowledged_before_an_export(desktop, panel_with_result, tmp_path):

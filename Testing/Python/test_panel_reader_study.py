@@ -135,6 +135,20 @@ def test_cases_are_shown_under_neutral_names_on_the_same_levels(begin, slicer_de
     assert len(shown) == 6 and min(shown) > 0
 
 
+def test_the_sides_of_the_patient_are_marked_while_a_case_is_read(begin, slicer_scene):
+    import vtk
+
+    reader = begin(questions={"real": QUESTIONS["real"]}, subjects=1)
+    edges = (vtk.vtkCornerAnnotation.LeftEdge, vtk.vtkCornerAnnotation.RightEdge)
+    manager = slicer_scene.app.layoutManager()
+    annotations = [manager.sliceWidget(f"SynthMRIReading{n}").sliceView().cornerAnnotation() for n in (1, 2, 3)]
+    letters = [tuple(annotation.GetText(edge) for edge in edges) for annotation in annotations]
+    assert letters == [("R", "L"), ("A", "P"), ("R", "L")], "axial, sagittal, coronal"
+    while reader.panel.logic.reading:
+        reader.read_one()
+    assert not any(annotation.GetText(edge) for annotation in annotations for edge in edges)
+
+
 def facts_of_views(slicer) -> tuple:
     manager = slicer.app.layoutManager()
     names = [n for n in manager.sliceViewNames() if n.startswith("SynthMRIReading")]
