@@ -22,6 +22,7 @@ sys.path[:0] = [str(ROOT / "SynthMRI"), str(ROOT / "Testing")]
 
 import screenshot_states  # noqa: E402
 from screenshot_pictures import (  # noqa: E402
+    GAP,
     captioned,
     panel_picture,
     side_by_side,
@@ -30,12 +31,12 @@ from screenshot_pictures import (  # noqa: E402
 )
 from screenshot_states import checked, select  # noqa: E402
 
-STATE_HEIGHT = 720
+STATE_HEIGHT = 780
 #: Panels in a row of PanelStates.
 COLUMNS = 5
 #: Of the scan that networks are shown with.
 SLICES = 20
-PANEL_HEIGHT = 640
+PANEL_HEIGHT = 760
 
 
 def main() -> None:
@@ -120,14 +121,14 @@ def swipe(desktop: Any) -> Any:
     select(panel.ui.compareModeComboBox, "Swipe")
     run(desktop, panel)
     screenshot_states.fold(panel, "compareCollapsibleButton")
-    view = view_picture("SynthMRISingle", size=(460, 600))
-    return side_by_side([panel_picture(desktop, panel, height=600), view])
+    view = view_picture("SynthMRISingle", size=(520, 680))
+    return side_by_side([panel_picture(desktop, panel, height=680), view])
 
 
 def without_input(desktop: Any) -> Any:
     """An empty scene: why Apply is off."""
     panel = open_module(desktop, "SynthMRI")
-    return panel_picture(desktop, panel, height=700)
+    return panel_picture(desktop, panel, height=780)
 
 
 def uncertainty(desktop: Any) -> Any:
@@ -149,14 +150,15 @@ def uncertainty(desktop: Any) -> Any:
     panel.ui.aboutCollapsibleButton.collapsed = True
     panel.ui.thresholdSliderWidget.value = 3.0  # at the default of 1 % the map covers nearly all of this slab
     desktop.process_events(50)
-    colored = view_picture("Red", "Overlay")
-    picture = panel_picture(desktop, panel, height=1050)
+    size = (420, 526)
+    colored = view_picture("Red", "Overlay", size=size)
+    picture = panel_picture(desktop, panel, height=2 * size[1] + GAP)
     panel.ui.contourCheckBox.click()
     panel.ui.thresholdSliderWidget.value = 6.0
     desktop.process_events(50)
     desktop.wait_until(lambda: not panel.overlayPanel.busy, timeout=SECONDS)
     desktop.process_events(50)
-    return side_by_side([picture, stacked([colored, view_picture("Red", "Outlines")])])
+    return side_by_side([picture, stacked([colored, view_picture("Red", "Outlines", size=size)])])
 
 
 def slab(node: Any) -> Any:

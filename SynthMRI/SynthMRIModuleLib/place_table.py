@@ -26,6 +26,7 @@ class PlaceTable:
         table.setColumnCount(len(columns))
         table.setHorizontalHeaderLabels(list(columns))
         table.horizontalHeader().setStretchLastSection(True)
+        table.verticalHeader().setVisible(False)  # the room is for the words
         table.connect("currentCellChanged(int,int,int,int)", self._on_cell)
         self.show([])
 

@@ -14,12 +14,12 @@ if TYPE_CHECKING:
 
 def region_columns() -> list[str]:
     """Titles of the cells of `region_rows`."""
-    return [_("Volume [mm3]"), _("Peak [%]"), _("Side"), _("Where")]
+    return [_("Size [mm3]"), _("Peak [%]"), _("Side"), _("Where")]
 
 
 def lesion_columns() -> list[str]:
     """Titles of the cells of `lesion_rows`."""
-    return [_("Lesion"), _("Volume [mm3]"), _("Median [%]"), _("Grade")]
+    return [_("Lesion"), _("Size [mm3]"), _("Median [%]"), _("Grade")]
 
 
 @dataclass(frozen=True)
