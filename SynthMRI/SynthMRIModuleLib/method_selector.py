@@ -34,6 +34,10 @@ def method_words(method: str) -> tuple[str, str]:
             _("Tissue parameters and signal equation"),
             _("Proton density, T1 and T2 are fitted to each voxel, and the signal is computed from them."),
         ),
+        "combined": (
+            _("Mean of network and signal equation"),
+            _("The mean of what the network and the fitted signal equation give; it needs a model."),
+        ),
         "arithmetic": (
             _("Formula of FLAIR and T1w or T2w"),
             _("FLAIR minus a part of T1w, or FLAIR times T2w: one formula for all voxels."),

@@ -38,6 +38,7 @@ FILES = {"flair": "FLAIR", "t1": "T1", "t2": "T2", "mask": "lesions"}
 SMOOTHINGS_MM = (0.0, 0.7, 1.0)
 FACTORS = (0.15, 0.3, 0.5)
 SUBSETS = (("flair", "t1", "t2"), ("flair", "t1"), ("flair", "t2"))
+DIRS = ("network", "combined", "dictionary")
 NETWORK_SUBSETS = (*SUBSETS, ("flair",), ("t1", "t2"), ("t1",), ("t2",))
 ROLES = {"train": "Development subject", "validate": "Subject for choices", "test": "Test subject"}
 NOTE = (
@@ -86,7 +87,7 @@ def measure(arguments: argparse.Namespace) -> dict[str, Any]:
         np.savez_compressed(arguments.pictures, **{f"{m}:{'+'.join(i)}": v for m, i, v, _ in made})
     rows = []
     for method, inputs, voxels, seconds in made:
-        for sigma in (0.0,) if bundle and method in ("network", "dictionary") else SMOOTHINGS_MM:
+        for sigma in (0.0,) if bundle and method in DIRS else SMOOTHINGS_MM:
             shown = arithmetic.smoothed(voxels, brain, sigma_mm=sigma, spacing=grid.spacing)
             row = {**figures_of(shown, reference), **dir_likeness.other_regions(shown, reference)}
             rows.append({"method": method, "inputs": list(inputs), "smoothing_mm": sigma, "seconds": seconds, **row})
@@ -111,13 +112,18 @@ def measure(arguments: argparse.Namespace) -> dict[str, Any]:
 def network_syntheses(
     volumes: dict[str, Volume], bundle: Bundle
 ) -> Iterator[tuple[str, tuple[str, ...], np.ndarray, float]]:
-    """(method, inputs, voxels, seconds of processor time) of the network for every subset of the inputs."""
+    """(method, inputs, voxels, seconds of processor time) of the network for every subset of the inputs.
+
+    Of subsets with FLAIR also that of the mean of network and dictionary; a hybrid has none.
+    """
     task = get_task("synthetic-dir")
     for subset in NETWORK_SUBSETS:
-        started = time.process_time()
         inputs = {name: volumes[name] for name in subset}
-        result = task.run(inputs, bundle, task.parameters_class(registered=True, method="network"), no_progress)
-        yield "network", subset, result.outputs["output"].voxels, round(time.process_time() - started, 1)
+        combined = "flair" in subset and not bundle.section.get("hybrid")
+        for method in ("network", "combined") if combined else ("network",):
+            started = time.process_time()
+            result = task.run(inputs, bundle, task.parameters_class(registered=True, method=method), no_progress)
+            yield method, subset, result.outputs["output"].voxels, round(time.process_time() - started, 1)
 
 
 def likeness_rows(made, brain: np.ndarray, reference: lesions.Reference) -> list[dict[str, Any]]:
@@ -126,14 +132,14 @@ def likeness_rows(made, brain: np.ndarray, reference: lesions.Reference) -> list
     dictionary = by_inputs["dictionary", SUBSETS[0]]
     rows = []
     for (method, inputs), voxels in by_inputs.items():
-        if method not in ("network", "dictionary"):
+        if method not in DIRS:
             continue
         matched = {
             f"{name} {'+'.join(used)}": dir_likeness.mean_contrast(
                 dir_likeness.histogram_matched(other, voxels, brain), reference
             )
             for (name, used), other in by_inputs.items()
-            if name not in ("network", "dictionary") and set(used) <= set(inputs)
+            if name not in DIRS and set(used) <= set(inputs)
         }
         found = dir_likeness.likeness(voxels, dictionary, reference)
         contrast = {"dir": dir_likeness.mean_contrast(voxels, reference), **matched}
@@ -144,9 +150,9 @@ def likeness_rows(made, brain: np.ndarray, reference: lesions.Reference) -> list
 def append_opening(table: Path, record: dict[str, Any]) -> None:
     """A line of `evaluations.csv` for the opening of a test subject."""
     figures = {
-        "+".join(row["inputs"]): {"auprc": row["auprc"], "suppression": row["suppression"]}
+        f"{row['method']} {'+'.join(row['inputs'])}": {"auprc": row["auprc"], "suppression": row["suppression"]}
         for row in record["rows"]
-        if row["method"] == "network"
+        if row["method"] in ("network", "combined")
     }
     new = not table.exists()
     with table.open("a", newline="", encoding="utf-8") as file:

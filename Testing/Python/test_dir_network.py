@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,8 +14,10 @@ from dir_phantom import Phantom, simulated_phantom
 from simulation_phantoms import small_head
 from SynthMRILib.bundles import Bundle, load_bundle
 from SynthMRILib.cli import main
+from SynthMRILib.dir_synthesis import dictionary
 from SynthMRILib.dir_synthesis.network import floored
 from SynthMRILib.dir_synthesis.scaling import PLACES, ContrastScale
+from SynthMRILib.dir_synthesis.tissue_fit import fit_tissues
 from SynthMRILib.errors import InputError
 from SynthMRILib.networks.unet import ResidualUNet
 from SynthMRILib.progress import no_progress
@@ -257,6 +260,29 @@ def test_the_network_takes_any_subset_and_answers_on_the_grid_of_the_first(phant
     assert record["parameters"]["method"] == "network" and record["contrasts"] == sorted(names)
     assert record["units"] == "a.u." and record["bundle"]["name"] == bundle.name
     json.dumps(record, allow_nan=False)
+
+
+@pytest.mark.parametrize("names", [("flair", "t1", "t2"), ("flair",)])
+def test_the_combined_dir_is_the_mean_of_network_and_dictionary(phantom, bundle, names):
+    inputs = {name: phantom.volumes[name] for name in names}
+    result = TASK.run(inputs, bundle, Parameters(registered=True, method="combined"), no_progress)
+    alone = TASK.run(inputs, bundle, Parameters(registered=True, method="network"), no_progress)
+    tissues = fit_tissues({n: v.voxels for n, v in inputs.items()}, phantom.brain, spacing=phantom.grid.spacing)
+    contrasts = {n: v.voxels for n, v in inputs.items()}
+    fit = dictionary.synthesize(contrasts, phantom.brain, tissues, spacing=phantom.grid.spacing).dir_signal
+    bright = alone.outputs["output"].voxels > 10
+    expected = (alone.outputs["output"].voxels + fit) / 2
+    assert bright.any()
+    assert result.outputs["output"].voxels[bright] == pytest.approx(expected[bright], abs=0.4)
+    assert result.provenance["dictionary_share"] == 0.5 and result.provenance["dictionary"]["calibration"]
+
+
+def test_the_combined_dir_has_no_uncertainty_and_no_use_for_a_hybrid(phantom, bundle):
+    parameters = Parameters(registered=True, method="combined")
+    with pytest.raises(InputError, match="no uncertainty"):
+        TASK.prepare(phantom.volumes, bundle, parameters, no_progress)
+    hybrid = replace(bundle, metadata={**bundle.metadata, "synthmri": {**bundle.section, "hybrid": True}})
+    assert "bundle-hybrid" in {f.code for f in TASK.check(phantom.volumes, hybrid, parameters)}
 
 
 def test_thick_slices_are_computed_on_a_grid_of_1_mm_and_put_back(phantom, bundle):

@@ -29,7 +29,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     parser.add_argument("output", type=Path, metavar="OUT", help="NIfTI, NRRD or MHA file")
     for name, text in INPUTS.items():
         parser.add_argument(f"--{name}", type=Path, metavar="FILE", help=text)
-    parser.add_argument("--method", default="auto", help="network, dictionary, arithmetic, or auto")
+    parser.add_argument("--method", default="auto", help="network, dictionary, combined, arithmetic, or auto")
     parser.add_argument("--formula", default="auto", help="of arithmetic: auto, flair-minus-t1 or flair-times-t2")
     parser.add_argument("--factor", type=float, default=0.3, help="k of FLAIR - k T1")
     parser.add_argument("--smoothing", type=float, default=0.0, help="Gaussian blur of the arithmetic [mm]")

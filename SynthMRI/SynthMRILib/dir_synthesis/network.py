@@ -193,16 +193,25 @@ def cropped_grid(grid: Grid, box: tuple[slice, ...]) -> Grid:
 
 
 def run(
-    bundle: Any, prepared: DirInput, parameters: Any, progress: Any
+    bundle: Any, prepared: DirInput, parameters: Any, progress: Any, *, dictionary_share: float = 0.0
 ) -> tuple[Volume, dict[str, Any], Mapping[str, Any]]:
-    """The mean of the network as a volume, the facts that decided it, and what was measured."""
+    """The mean of the network as a volume, the facts that decided it, and what was measured.
+
+    Args:
+        dictionary_share: of the result, which the dictionary DIR of `prepared` is, 0 to 1; above zero the network sees
+            nothing of the fit, and the two are averaged.
+    """
     from ..inference import runner
 
     stopwatch = runner.Stopwatch()
-    channels, facts, _ = runner.run_volume(
-        bundle, prepared.voxels, parameters, forward=forward_mean, outputs=1, progress=progress
-    )
-    return result_volume(prepared, channels[0]), {**prepared.facts, **facts}, stopwatch.facts()
+    seen = np.ascontiguousarray(prepared.voxels[:FIRST_FIT_CHANNEL]) if dictionary_share else prepared.voxels
+    channels, facts, _ = runner.run_volume(bundle, seen, parameters, forward=forward_mean, outputs=1, progress=progress)
+    made = channels[0]
+    if dictionary_share:
+        share = np.float32(dictionary_share)
+        made = (1 - share) * made + share * prepared.voxels[FIRST_FIT_CHANNEL]
+        facts = {**facts, "dictionary_share": dictionary_share}
+    return result_volume(prepared, made), {**prepared.facts, **facts}, stopwatch.facts()
 
 
 def forward_mean(network: Any, block: Any) -> Any:

@@ -1,7 +1,8 @@
 """Synthetic DIR: a double inversion recovery volume from FLAIR, T1w and T2w, on the grid of the first given, in a.u.
 
 No acquired DIR was at hand to compare with. Method "network" takes any of the three contrasts; "dictionary" fits
-tissue parameters voxel by voxel and applies the signal equation; "arithmetic" is the baseline both have to beat.
+tissue parameters voxel by voxel and applies the signal equation; "combined" is the mean of both, whose errors differ;
+"arithmetic" is the baseline they have to beat.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from ..bundles import Bundle, best_bundle, find_bundles
+from ..errors import InputError
 from ..findings import Finding, raise_on_error
 from ..input_checks import check_volume
 from ..progress import Progress, part_of
@@ -24,7 +26,9 @@ if TYPE_CHECKING:
     from ..dir_synthesis.preprocessing import Prepared
     from ..dir_synthesis.tissue_fit import TissueFit
 
-METHODS = ("auto", "network", "dictionary", "arithmetic")
+METHODS = ("auto", "network", "combined", "dictionary", "arithmetic")
+#: Methods that run a network; the dictionary's share of each. The plain mean is the only one that was tried.
+WITH_NETWORK = {"network": 0.0, "combined": 0.5}
 FORMULAS = ("auto", "flair-minus-t1", "flair-times-t2")
 CONTRASTS = ("flair", "t1", "t2")
 EXPERIMENTAL = (
@@ -38,8 +42,8 @@ class SyntheticDirParameters(Parameters):
     """Parameters of synthetic DIR. Only the network uses a device, a precision and a tile; no method is random.
 
     Args:
-        method: "network", "dictionary", "arithmetic", or "auto": the network when a bundle is given or one is installed
-            that is not experimental, else the dictionary.
+        method: "network", "dictionary", "combined" (the mean of both), "arithmetic", or "auto": the network when a
+            bundle is given or one is installed that is not experimental, else the dictionary.
         formula: of "arithmetic": "flair-minus-t1", "flair-times-t2", or "auto" for the first that the inputs allow.
         factor: k of FLAIR - k T1, 0 to 2.
         smoothing: standard deviation of a Gaussian blur of the arithmetic [mm], 0 to 5.
@@ -92,11 +96,11 @@ class SyntheticDir:
     ) -> TaskResult:
         """Volume "output" on the grid of the first contrast given [a.u.], zero outside of the brain."""
         method = chosen_method(parameters, bundle)
-        if method == "network" and bundle is None:
+        if method in WITH_NETWORK and bundle is None:
             bundle = best_bundle(self.name)
         parameters = replace(parameters, method=method)
         raise_on_error(self.check(inputs, bundle, parameters))
-        if method == "network":
+        if method in WITH_NETWORK:
             return self._run_network(inputs, bundle, parameters, progress)
         prepared, tissues = prepared_tissues(inputs, parameters, part_of(progress, 0.0, 0.55))
         voxels, facts = synthesize(prepared, tissues, parameters, part_of(progress, 0.55, 1.0))
@@ -112,8 +116,10 @@ class SyntheticDir:
     ) -> TaskResult:
         from ..dir_synthesis import network
 
-        prepared = self.prepare(inputs, bundle, parameters, part_of(progress, 0.0, 0.6))
-        output, facts, measured = network.run(bundle, prepared, parameters, part_of(progress, 0.6, 1.0))
+        share = WITH_NETWORK[parameters.method]
+        prepared = network_seen(inputs, bundle, parameters, part_of(progress, 0.0, 0.6), with_fit=share > 0)
+        part = part_of(progress, 0.6, 1.0)
+        output, facts, measured = network.run(bundle, prepared, parameters, part, dictionary_share=share)
         provenance = make_provenance(
             task=self.name, inputs=inputs, parameters=parameters.as_dict(), bundle=bundle, **facts
         )
@@ -123,14 +129,9 @@ class SyntheticDir:
         self, inputs: dict[str, Volume], bundle: Bundle, parameters: SyntheticDirParameters, progress: Progress
     ) -> DirInput:
         """Contrasts in register, stripped and in network units; see `tasks.base.NetworkTask`."""
-        from ..dir_synthesis.network import network_input
-
-        prepared, tissues = prepared_tissues(inputs, parameters, part_of(progress, 0.0, 0.7))
-        hybrid = bool(bundle.section.get("hybrid"))
-        found = network_input(prepared, tissues, hybrid=hybrid, progress=part_of(progress, 0.7, 1.0))
-        more = {"units": "a.u.", "experimental": bundle.experimental, "contrasts": sorted(prepared.contrasts)}
-        more |= {"preparation": prepared.facts, "tissues": tissues.as_dict()}
-        return replace(found, facts={**found.facts, **more})
+        if parameters.method == "combined":
+            raise InputError("The mean of network and dictionary has no uncertainty; choose the method 'network'.")
+        return network_seen(inputs, bundle, parameters, progress)
 
     def finish(
         self,
@@ -144,6 +145,25 @@ class SyntheticDir:
         from ..dir_synthesis.network import result_volume
 
         return result_volume(prepared, voxels, spread=spread)
+
+
+def network_seen(
+    inputs: dict[str, Volume],
+    bundle: Bundle,
+    parameters: SyntheticDirParameters,
+    progress: Progress,
+    *,
+    with_fit: bool = False,
+) -> DirInput:
+    """What the bundle's network sees, and the channels of the dictionary fit for a hybrid or if asked for."""
+    from ..dir_synthesis.network import network_input
+
+    prepared, tissues = prepared_tissues(inputs, parameters, part_of(progress, 0.0, 0.7))
+    hybrid = with_fit or bool(bundle.section.get("hybrid"))
+    found = network_input(prepared, tissues, hybrid=hybrid, progress=part_of(progress, 0.7, 1.0))
+    more = {"units": "a.u.", "experimental": bundle.experimental, "contrasts": sorted(prepared.contrasts)}
+    more |= {"preparation": prepared.facts, "tissues": tissues.as_dict()}
+    return replace(found, facts={**found.facts, **more})
 
 
 def chosen_method(parameters: SyntheticDirParameters, bundle: Bundle | None) -> str:
@@ -215,9 +235,12 @@ def check_parameters(parameters: SyntheticDirParameters) -> list[Finding]:
 def check_bundle(bundle: Bundle | None, method: str) -> list[Finding]:
     if bundle is None:
         return []
-    if method != "network":
+    if method not in WITH_NETWORK:
         text = f"The method '{method}' takes no bundle. Leave the bundle out, or choose the method 'network'."
         return [_error("bundle-task", text)]
+    if method == "combined" and bundle.section.get("hybrid"):
+        text = f"Bundle '{bundle.name}' has the dictionary in it already. Choose the method 'network'."
+        return [_error("bundle-hybrid", text)]
     if bundle.task != SyntheticDir.name:
         text = f"Bundle '{bundle.name}' is made for {bundle.task}, not for {SyntheticDir.name}. Choose another bundle."
         return [_error("bundle-task", text)]
@@ -228,7 +251,7 @@ def check_contrasts(given: list[str], method: str, parameters: SyntheticDirParam
     """Whether the contrasts given suffice for the method."""
     if not given:
         return [_error("inputs-none", "No volume is given. Give FLAIR, T1w or T2w, best all of them.")]
-    if method == "network":
+    if method in WITH_NETWORK:
         return check_network_contrasts(given)
     if "flair" not in given:
         text = "FLAIR is missing: without it lesions beside fluid cannot be told from fluid. Give FLAIR as well."
