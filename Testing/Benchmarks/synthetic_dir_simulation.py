@@ -3,9 +3,9 @@
     python Testing/Benchmarks/synthetic_dir_simulation.py DATA --bundle NAME [--heads 16 17] [--seed 1]
 
 DATA holds `label_maps`. Inputs are degraded as in training, with other seeds. For every head and subset of inputs:
-PSNR and SSIM of the network, of the dictionary fit and of simple arithmetic with the best line through it; lesion-wise
-recall at equal numbers of false candidates; candidates in the same head without lesions; and how many of the inserted
-lesions stay visible, by contrast and size, in the network's DIR, the dictionary's and the true one. Writes
+PSNR and SSIM of network, dictionary fit, the mean of both, and simple arithmetic with the best line through it;
+lesion-wise recall at equal numbers of false candidates; candidates in the same head without lesions; and how many of
+the inserted lesions stay visible, by contrast and size, in each DIR and in the true one. Writes
 `Documentation/figures/synthetic_dir_simulation_<bundle>.json`; of heads for choices (13 to 15) the name ends with
 `_development`.
 """
@@ -51,6 +51,7 @@ NOTE = (
 )
 DEFINITIONS = {
     "psnr_db, ssim": "inside the brain, peak is the 99.5th percentile of the true DIR",
+    "combined": "mean of network and dictionary",
     "arithmetic": "FLAIR x T2, FLAIR - 0.3 T1 or the only input, with the straight line that fits the truth best",
     "visible": "mean of a lesion 3 robust deviations above the median of its shell (2 to 4 voxels away, same tissue)",
     "contrast_sd": "mean of a lesion in FLAIR above that median, in robust deviations of the shell in FLAIR",
@@ -125,9 +126,11 @@ def estimates(case: Case, subset: tuple[str, ...], bundle: Bundle) -> dict[str, 
     seen = task.prepare(chosen, bundle, parameters, no_progress)
     made, _, _ = network.run(bundle, seen, parameters, no_progress)
     seconds = time.process_time() - started
-    arithmetic = best_line(simple(case, subset), case)
     fit = dictionary_dir(chosen, seen, bundle)
-    return {"network": (made.voxels, seconds), "dictionary": (fit, 0.0), "arithmetic": (arithmetic, 0.0)}
+    found = {"network": (made.voxels, seconds), "dictionary": (fit, 0.0)}
+    if not bundle.section.get("hybrid"):
+        found["combined"] = ((made.voxels + fit) / 2, 0.0)
+    return {**found, "arithmetic": (best_line(simple(case, subset), case), 0.0)}
 
 
 def dictionary_dir(inputs: dict[str, Volume], seen: network.DirInput, bundle: Bundle) -> np.ndarray:
@@ -263,10 +266,11 @@ def measure(arguments: argparse.Namespace) -> dict[str, Any]:
                 rows.append({**row, "seconds": round(seconds, 1)})
                 sys.stdout.write(f"{head} {subset} {method} {row['psnr_db']:.2f} {row['ssim']:.3f} {seconds:.0f} s\n")
             if len(subset) == 3:
-                for name, voxels in (*((n, made[n][0]) for n in ("network", "dictionary")), ("truth", case.truth)):
+                dirs = {name: voxels for name, (voxels, _) in made.items() if name != "arithmetic"}
+                for name, voxels in {**dirs, "truth": case.truth}.items():
                     inserted.setdefault(name, []).extend(visibility(case, voxels))
                 free = estimates(bare, subset, bundle)
-                pairs = {name: (made[name][0], free[name][0]) for name in ("network", "dictionary")}
+                pairs = {name: (voxels, free[name][0]) for name, voxels in dirs.items()}
                 pairs["flair"] = tuple(c.inputs["flair"].voxels for c in (case, bare))
                 without = {name: false_without(*pair, case, bare) for name, pair in pairs.items()}
         flair = case.inputs["flair"].voxels
