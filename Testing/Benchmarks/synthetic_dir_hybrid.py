@@ -4,7 +4,8 @@
 
 EXAMINATIONS is a file of `synthmri pack-examinations` of the heads for choices (13 to 15). Every entry has the exact
 DIR, what the network sees, and among that the dictionary DIR of the same inputs. With --beside another bundle, which
-need not be a hybrid, is compared too. Writes `Documentation/figures/synthetic_dir_hybrid_development.json`.
+need not be a hybrid, is compared too, alone and in the mean with the dictionary. Writes
+`Documentation/figures/synthetic_dir_hybrid_development.json`.
 """
 
 from __future__ import annotations
@@ -35,6 +36,7 @@ DEFINITIONS = {
     "auprc": f"of lesion voxels among lesions and what is darker than {DARK:g} of cortex in the true DIR (step-wise)",
     "lesion_error": "mean signed error inside lesions, nominal cortex being 1",
     "dark_tissue": f"median of what is darker than {DARK:g} of cortex in the true DIR, nominal cortex being 1",
+    "combined": "mean of network and dictionary",
     "dictionary": "the DIR of the dictionary fit of the same inputs, which the hybrid adds to",
 }
 NOTE = (
@@ -50,7 +52,10 @@ def rows_of(cache: ExaminationCache, bundles: dict[str, Bundle]) -> Iterator[dic
         channels, target, maps = (block[whole] for block in cache.blocks(index, (0, 0, 0), max(shape)))
         lesion, brain = maps > 0
         made = {name: computed(bundle, channels) * brain for name, bundle in bundles.items()}
-        for method, voxels in {**made, "dictionary": channels[network.FIRST_FIT_CHANNEL]}.items():
+        made["dictionary"] = channels[network.FIRST_FIT_CHANNEL]
+        if "network" in made:
+            made["combined"] = (made["network"] + made["dictionary"]) / 2
+        for method, voxels in made.items():
             row = {"head": entry.subject, "inputs": entry.extra["subset"], "method": method}
             yield {**row, **figures_of(voxels, target[0], lesion, brain)}
 
