@@ -27,7 +27,7 @@ from SynthMRILib.cohort.cases import Case
 from SynthMRILib.cohort.cluster import run_on_cluster, run_on_worker
 from SynthMRILib.cohort.discovery import discover
 from SynthMRILib.cohort.manifest import Manifest
-from SynthMRILib.cohort.records import Record
+from SynthMRILib.cohort.records import Record, RecordStore
 from SynthMRILib.cohort.settings import Settings, make_settings
 from SynthMRILib.errors import InputError, JobError
 from SynthMRILib.tasks import get_task
@@ -155,3 +155,15 @@ def test_workers_that_do_not_share_the_output_folder_are_refused(tmp_path, clust
     with pytest.raises(InputError, match=r"It has SynthMRI \S+, not 0.0.0; install the same version."):
         run_on_worker(cases[0], settings, "0.0.0")
     assert not settings.output.exists()
+
+
+def test_a_cluster_that_stays_without_workers_is_not_waited_for_forever(tmp_path, monkeypatch):
+    write_cohort(tmp_path / "in", 1, size=32)
+    cases, settings = planned(tmp_path)
+    RecordStore(settings.output).folder.mkdir(parents=True)
+    monkeypatch.setattr("SynthMRILib.cohort.cluster.WORKERLESS_SECONDS", 1.5)
+    with (
+        LocalCluster(n_workers=0, dashboard_address=":0", protocol="tcp") as empty,
+        pytest.raises(JobError, match=r"no worker for 0\.025 minutes: start workers"),
+    ):
+        list(run_on_cluster(cases, settings, address=empty.scheduler_address))

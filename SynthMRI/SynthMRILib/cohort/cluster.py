@@ -9,6 +9,7 @@ loses its workers alone has failed.
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import CancelledError
 from pathlib import Path
@@ -26,14 +27,19 @@ if TYPE_CHECKING:
     from dask.distributed import Client, Future
 
 CONNECT_SECONDS = 15
+WORKERLESS_SECONDS = 600
+"""How long a cluster may be without any worker before the batch gives up: workers that restart are waited for."""
+LOOK_SECONDS = 0.2
 LOST_WORKERS = "The processes that worked on it were lost, most likely because memory ran out: give them more memory."
 LOST_CLUSTER = "The Dask scheduler was lost: the same command goes on where it stopped."
+NO_WORKERS = "The Dask cluster has had no worker for {minutes:g} minutes: start workers; the same command goes on then."
 
 
 def run_on_cluster(cases: Sequence[Case], settings: Settings, *, address: str) -> Iterator[Event]:
     """Run cases on the workers of the Dask scheduler at `address` ("tcp://host:port"); see `events.Backend`.
 
-    Raises InputError when there is no such scheduler or a worker cannot do it, JobError when the scheduler is lost.
+    Raises InputError when there is no such scheduler or a worker cannot do it, JobError when the scheduler is lost or
+    has no worker for `WORKERLESS_SECONDS`.
     """
     client = connect(address)
     try:
@@ -90,13 +96,11 @@ def run_on_worker(case: Case, settings: Settings, version: str) -> Record:
 
 def _run(client: Client, cases: Sequence[Case], settings: Settings) -> Iterator[Record | Case]:
     """A record for each case, or the case itself when its workers were lost."""
-    from dask.distributed import as_completed
-
     futures = {}
     for case in cases:
         key = f"synthmri-{case.name}-{case.key}"
         futures[client.submit(run_on_worker, case, settings, __version__, pure=False, key=key)] = case
-    for future in as_completed(list(futures), loop=client.loop):
+    for future in completed(client, list(futures)):
         case = futures.pop(future)
         outcome = _outcome(future)
         if outcome is None:
@@ -104,6 +108,24 @@ def _run(client: Client, cases: Sequence[Case], settings: Settings) -> Iterator[
         else:
             yield outcome if isinstance(outcome, Record) else _fail(case, settings, outcome)
         future.release()
+
+
+def completed(client: Client, futures: list[Future]) -> Iterator[Future]:
+    """The futures as they end. Raises JobError when there was no worker for `WORKERLESS_SECONDS` meanwhile."""
+    from dask.distributed import as_completed
+
+    ending = as_completed(futures, loop=client.loop)
+    seen = time.monotonic()
+    while not ending.is_empty():
+        if ending.has_ready():
+            yield next(ending)
+            seen = time.monotonic()
+            continue
+        time.sleep(LOOK_SECONDS)
+        if client.status != "running" or client.scheduler_info()["workers"]:
+            seen = time.monotonic()
+        elif time.monotonic() - seen > WORKERLESS_SECONDS:
+            raise JobError(NO_WORKERS.format(minutes=WORKERLESS_SECONDS / 60))
 
 
 def _outcome(future: Future) -> Record | BaseException | None:
