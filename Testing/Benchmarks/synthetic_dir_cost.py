@@ -1,6 +1,6 @@
 """Measure what the whole command `synthmri synthetic-dir` costs, registration, fits and the network included.
 
-    python Testing/Benchmarks/synthetic_dir_cost.py FOLDER [--prefix study1_] [--methods network dictionary]
+    python Testing/Benchmarks/synthetic_dir_cost.py FOLDER [--prefix study1_] [--methods combined dictionary]
 
 FOLDER holds FLAIR, T1W and T2W (.nii.gz) of one examination, not in register. Every method runs as a command of its
 own, with all inputs and with FLAIR and T1w. Wall time is that of this machine with whatever else it did, which the load
@@ -28,6 +28,7 @@ from SynthMRILib.volume_io import read_volume
 CHECKOUT = Path(__file__).resolve().parents[2]
 FILES = {"flair": "FLAIR", "t1": "T1W", "t2": "T2W"}
 SUBSETS = (("flair", "t1", "t2"), ("flair", "t1"))
+METHODS = ("combined", "dictionary")
 LIMIT_SECONDS = 60.0
 
 
@@ -38,7 +39,7 @@ def timed(folder: Path, prefix: str, subset: Sequence[str], method: str, bundle:
         for role in subset:
             words += [f"--{role}", str(folder / f"{prefix}{FILES[role]}.nii.gz")]
         words += ["--method", method, "--json"]
-        words += ["--bundle", bundle] if method == "network" else []
+        words += [] if method == "dictionary" else ["--bundle", bundle]
         load, before, started = os.getloadavg()[0], children_seconds(), time.monotonic()
         subprocess.run(words, check=True, stdout=subprocess.DEVNULL)
         return {
@@ -61,7 +62,7 @@ def main(words: Sequence[str] | None = None) -> int:
     parser.add_argument("folder", type=Path, metavar="FOLDER", help="one examination")
     parser.add_argument("--prefix", default="", help="before the names of the files, as study1_")
     parser.add_argument("--bundle", default="synthetic-dir", help="of the network")
-    parser.add_argument("--methods", nargs="+", default=["network", "dictionary"], choices=["network", "dictionary"])
+    parser.add_argument("--methods", nargs="+", default=list(METHODS), choices=METHODS)
     parser.add_argument("--documentation", type=Path, default=CHECKOUT / "Documentation", help="where the record goes")
     arguments = parser.parse_args(words)
     bundle = load_bundle(arguments.bundle)
