@@ -95,7 +95,7 @@ def write_model(bundle, model: SeverityModel, figures: dict[str, Any]) -> None:
 
     metadata = json.loads((bundle.folder / METADATA).read_text(encoding="utf-8"))
     metadata["synthmri"]["severity"] = model.as_dict()
-    metadata["synthmri"]["validation"] |= figures
+    metadata["synthmri"]["validation"] |= {n: v for n, v in figures.items() if not isinstance(v, str)}
     (bundle.folder / METADATA).write_text(json.dumps(metadata, indent=2), encoding="utf-8")
 
 
