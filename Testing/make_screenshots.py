@@ -150,7 +150,7 @@ def uncertainty(desktop: Any) -> Any:
     panel.ui.aboutCollapsibleButton.collapsed = True
     panel.ui.thresholdSliderWidget.value = 3.0  # at the default of 1 % the map covers nearly all of this slab
     desktop.process_events(50)
-    size = (420, 526)
+    size = (420, 570)
     colored = view_picture("Red", "Overlay", size=size)
     picture = panel_picture(desktop, panel, height=2 * size[1] + GAP)
     panel.ui.contourCheckBox.click()
