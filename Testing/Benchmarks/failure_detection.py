@@ -32,6 +32,8 @@ HEADS = {"validate": (13, 14, 15), "test": (16, 17)}
 STRUCTURES = ("tumor", "resection", "void")
 CONTRASTS = ("t1w", "flair", "t2w")
 LIKE = {"tumor": "lesion-like", "resection": "resection-like", "void": "artifact-like"}
+#: The same crop without the structure and with it.
+KINDS = ("usual", "foreign")
 BOX, CROP, MARGIN = 96, 56, 8
 NOISE = 0.015
 #: How far around a structure a failure belongs to it [voxels].
@@ -60,7 +62,7 @@ def main() -> int:
     parser.add_argument("--bundle", help="name or folder; the best one for super-resolution by default")
     parser.add_argument("--contrasts", type=int, default=1, help="contrasts of each head and structure, 1 to 3")
     parser.add_argument("--record", action="store_true")
-    parser.add_argument("--keep", type=Path, help="folder in which the maps of every crop are kept, and taken from")
+    parser.add_argument("--keep", type=Path, help="folder in which simulated crops are kept, and taken from")
     arguments = parser.parse_args()
     bundle = load_bundle(arguments.bundle) if arguments.bundle else best_bundle("super-resolution")
     places = []
@@ -97,30 +99,27 @@ def all_places(data: Path, heads: tuple[int, ...], bundle, contrasts: int, keep:
             for step in range(contrasts):
                 contrast = CONTRASTS[(n + number + step) % len(CONTRASTS)]
                 name, seed = f"head_{number:02d} {structure} {contrast}", [number, n, step]
-                place = kept_place(keep, name, structure) if keep else None
-                if place is None:
-                    place = make_place(name, labels, structure, contrast, seed, bundle)
-                    keep_place(keep, place)
-                yield Place(name, structure, derived(place.usual, bundle), derived(place.foreign, bundle))
+                made = kept_crops(keep, name) if keep else None
+                if made is None:
+                    made = simulated_crops(labels, structure, contrast, seed)
+                    keep_crops(keep, name, made)
+                maps = {kind: derived(evaluated(crop, bundle), bundle) for kind, crop in made.items()}
+                yield Place(name, structure, **maps)
 
 
-def kept_place(keep: Path, name: str, structure: str) -> Place | None:
-    """A place that an earlier run has kept; only for the same weights and settings."""
+def kept_crops(keep: Path, name: str) -> dict[str, dict[str, np.ndarray]] | None:
+    """What an earlier run has simulated, with whatever bundle."""
     path = keep / f"{name}.npz"
     if not path.is_file():
         return None
     with np.load(path) as maps:
-        parts = [
-            {n.removeprefix(f"{kind}_"): maps[n] for n in maps if n.startswith(kind)} for kind in ("usual", "foreign")
-        ]
-    return Place(name, structure, *parts)
+        return {kind: {n: maps[f"{kind}_{n}"] for n in ("truth", "mask", "brain", "acquired")} for kind in KINDS}
 
 
-def keep_place(keep: Path | None, place: Place) -> None:
+def keep_crops(keep: Path | None, name: str, made: dict[str, dict[str, np.ndarray]]) -> None:
     if keep:
         keep.mkdir(parents=True, exist_ok=True)
-        maps = {f"{kind}_{n}": v for kind in ("usual", "foreign") for n, v in getattr(place, kind).items()}
-        np.savez(keep / f"{place.name}.npz", **maps)
+        np.savez(keep / f"{name}.npz", **{f"{kind}_{n}": v for kind in KINDS for n, v in made[kind].items()})
 
 
 def central_box(labels: np.ndarray) -> np.ndarray:
@@ -130,8 +129,12 @@ def central_box(labels: np.ndarray) -> np.ndarray:
     return labels[tuple(slice(max(0, m - BOX // 2), max(0, m - BOX // 2) + BOX) for m in middle)]
 
 
-def make_place(name: str, labels: np.ndarray, structure: str, contrast: str, seed: list[int], bundle) -> Place:
+def simulated_crops(
+    labels: np.ndarray, structure: str, contrast: str, seed: list[int]
+) -> dict[str, dict[str, np.ndarray]]:
+    """By kind: truth in units of its reference intensity, mask of the structure, brain, and the noisy block means."""
     from SynthMRILib.simulation import foreign, protocols, subject
+    from SynthMRILib.simulation.noise import magnitude_noise
     from SynthMRILib.simulation.tissue import BRAIN_LABELS
 
     rng = np.random.default_rng(seed)
@@ -143,30 +146,29 @@ def make_place(name: str, labels: np.ndarray, structure: str, contrast: str, see
     start = [int(np.clip(c - size // 2, 0, n - size)) // 2 * 2 for c, n in zip(center, labels.shape)]
     crop = tuple(slice(s, s + size) for s in start)
     made = {}
-    for kind, made_of in (("usual", without), ("foreign", record)):
+    for kind, made_of in zip(KINDS, (without, record)):
         person = subject.apply(made_of, labels)
         image = person.volume(protocol)
-        unit = float(np.percentile(image[image > 0], 99.5))
-        brain = np.isin(person.labels, BRAIN_LABELS)
-        made[kind] = (image[crop] / unit, person.foreign[crop], brain[crop])
-    return Place(name, structure, *(evaluated(*made[kind], bundle) for kind in ("usual", "foreign")))
+        truth = image[crop] / float(np.percentile(image[image > 0], 99.5))
+        low = truth.reshape(*(v for n in truth.shape for v in (n // 2, 2))).mean(axis=(1, 3, 5))
+        low = magnitude_noise(low, NOISE, rng=np.random.default_rng(5)) * (low > 0)
+        brain = np.isin(person.labels, BRAIN_LABELS)[crop]
+        made[kind] = {"truth": truth, "mask": person.foreign[crop], "brain": brain, "acquired": low}
+    return made
 
 
-def evaluated(truth: np.ndarray, mask: np.ndarray, brain: np.ndarray, bundle) -> dict[str, np.ndarray]:
+def evaluated(crop: dict[str, np.ndarray], bundle) -> dict[str, np.ndarray]:
     """What the network makes of one crop, on all of it; the rest follows from that in `derived`."""
     from SynthMRILib.progress import no_progress
-    from SynthMRILib.simulation.noise import magnitude_noise
     from SynthMRILib.tasks.uncertainty import UncertaintyParameters
     from SynthMRILib.uncertainty.augmentation import augmented_spread
     from SynthMRILib.uncertainty.sampling import dropout_maps
 
-    low = truth.reshape(*(v for n in truth.shape for v in (n // 2, 2))).mean(axis=(1, 3, 5))
-    low = magnitude_noise(low, NOISE, rng=np.random.default_rng(5)) * (low > 0)
-    prepared, parameters = as_prepared(low), UncertaintyParameters(precision="float32")
+    prepared, parameters = as_prepared(crop["acquired"]), UncertaintyParameters(precision="float32")
     maps, _ = dropout_maps(bundle, prepared, parameters, samples=SAMPLES, tolerance=0.0, progress=no_progress)
     spread, _ = augmented_spread(bundle, prepared, parameters, passes=AUGMENTATIONS, progress=no_progress)
     augmentation = np.hypot(spread["augmentation-spatial"], spread["augmentation-intensity"])
-    return {"truth": truth, "mask": mask, "brain": brain, "acquired": low, **maps, "augmentation": augmentation}
+    return {**crop, **maps, "augmentation": augmentation}
 
 
 def as_prepared(low: np.ndarray):

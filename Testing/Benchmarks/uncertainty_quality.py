@@ -1,13 +1,14 @@
 """Measure whether uncertainty holds what it promises: coverage, order of errors, and how that compares with edges.
 
-    python Testing/Benchmarks/uncertainty_quality.py FOLDER... --split validate|test [--bundle NAME] [--samples N]
+    python Testing/Benchmarks/uncertainty_quality.py FOLDER... --split validate|test [--task TASK] [--bundle NAME]
 
-A FOLDER is one subject and holds volumes named by their contrast (T1.nii.gz, ...). Low-resolution inputs are 2x2x2
-block means. Reported inside the quality mask, for each contrast: coverage of the calibrated intervals at 50, 68, 90 and
-95 %, rank correlation of total and absolute error, the same if errors were drawn anew from the total, the same of the
-local gradient magnitude of the result (what an edge map without any model would give), and the area of the
-sparsification error. Each opening is noted in `Documentation/evaluations.csv`; the record is
-`Documentation/figures/uncertainty_<subject>.json`.
+A FOLDER is one subject and holds volumes named by their contrast (T1.nii.gz, ...). Inputs of super-resolution are 2x2x2
+block means, those of denoising have Rician noise of 6 % of the reference intensity added to what noise they hold.
+Reported inside the quality mask, where the task changes anything, for each contrast: coverage of the calibrated
+intervals at 50, 68, 90 and 95 %, rank correlation of total and absolute error, the same if errors were drawn anew from
+the total, the same of the local gradient magnitude of the result (what an edge map without any model would give), and
+the area of the sparsification error. Each opening is noted in `Documentation/evaluations.csv`; the record is
+`Documentation/figures/uncertainty_<subject>.json`, of denoising `uncertainty_denoising_<subject>.json`.
 """
 
 from __future__ import annotations
@@ -24,6 +25,8 @@ from scipy import ndimage
 CHECKOUT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(CHECKOUT / "SynthMRI"))
 CONTRASTS = ("T1", "T2", "FLAIR", "T1POST")
+#: Number of the volume for which `calibration_cases.noisy` adds 6 % noise.
+SIX_PERCENT = 1
 
 
 def main() -> int:
@@ -33,10 +36,12 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folders", nargs="+", type=Path, metavar="FOLDER")
     parser.add_argument("--split", required=True, choices=["validate", "test"])
+    parser.add_argument("--task", choices=["super-resolution", "denoising"], default="super-resolution")
     parser.add_argument("--bundle", help="name or folder; the best installed one by default")
     parser.add_argument("--samples", type=int, default=20)
     arguments = parser.parse_args()
-    bundle = load_bundle(arguments.bundle) if arguments.bundle else best_bundle("super-resolution")
+    bundle = load_bundle(arguments.bundle) if arguments.bundle else best_bundle(arguments.task)
+    prefix = "" if bundle.task == "super-resolution" else f"{bundle.task}_"
     facts = {
         "task": "uncertainty",
         "split": arguments.split,
@@ -47,8 +52,9 @@ def main() -> int:
     for folder in arguments.folders:
         rows = {path.name.split(".")[0]: measure(path, bundle, arguments.samples) for path in volumes_of(folder)}
         command = f"python Testing/Benchmarks/{Path(__file__).name} {folder.name} --split {arguments.split}"
+        command += f" --task {bundle.task}" if prefix else ""
         record = {**facts, "subject": folder.name, "command": command, "contrasts": rows}
-        records.write_record(CHECKOUT / "Documentation" / "figures" / f"uncertainty_{folder.name}.json", record)
+        records.write_record(CHECKOUT / "Documentation" / "figures" / f"uncertainty_{prefix}{folder.name}.json", record)
         note_opening(record, rows)
         sys.stdout.write(f"{rows}\n")
     return 0
@@ -84,27 +90,30 @@ def note_opening(record: dict[str, Any], rows: dict[str, Any]) -> None:
 
 def measure(path: Path, bundle, samples: int) -> dict[str, Any]:
     """Figures of one volume."""
-    from SynthMRILib.evaluation.degrade import crop_to_multiple, degrade
+    from SynthMRILib.evaluation.degrade import crop_to_multiple
     from SynthMRILib.evaluation.metrics import quality_mask
     from SynthMRILib.progress import no_progress
     from SynthMRILib.tasks import get_task
     from SynthMRILib.uncertainty import calibration
+    from SynthMRILib.uncertainty.calibration_cases import maker
     from SynthMRILib.uncertainty.deviation_fitting import rank_correlation_if_exact
     from SynthMRILib.volume_io import read_volume
 
-    reference = crop_to_multiple(read_volume(path))
-    task = get_task("uncertainty")
+    volume, task = read_volume(path), get_task("uncertainty")
+    whole = crop_to_multiple(volume) if bundle.task == "super-resolution" else volume
+    inputs, reference, _ = maker(bundle.task)(whole, SIX_PERCENT)
     started = time.perf_counter()
-    inputs = {"input": degrade(reference, "mean")}
-    result = task.run(inputs, bundle, task.parameters_class(samples=samples), no_progress)
+    result = task.run(inputs, bundle, task.parameters_class(task=bundle.task, samples=samples), no_progress)
     seconds = time.perf_counter() - started
-    mask = quality_mask(reference.voxels)
+    inside = quality_mask(reference.voxels)
+    mask = inside & (result.outputs["total"].voxels > 0)
     output, total = result.outputs["output"].voxels, result.outputs["total"].voxels[mask]
     error = (output - reference.voxels)[mask]
     edges = ndimage.gaussian_gradient_magnitude(output, 1.0)[mask]
     multipliers = result.provenance["calibration"]["interval_multipliers"]
     covered = calibration.coverage(error, total, {int(q): m for q, m in multipliers.items()})
     return {
+        "changed_percent": round(float(100 * mask.sum() / inside.sum()), 2),
         "coverage_percent": {str(q): round(c, 2) for q, c in covered.items()},
         "rank_correlation": round(calibration.rank_correlation(error, total), 3),
         "rank_correlation_if_exact": round(rank_correlation_if_exact(error, total), 3),

@@ -11,7 +11,7 @@ import pytest
 import torch
 from conftest import placed_grid
 from dir_phantom import simulated_phantom
-from motion_support import make_motion_bundles, moving_head
+from motion_support import add_diffusion_bundle, make_motion_bundles, moving_head
 from simulation_phantoms import small_head
 from SynthMRILib import cli
 from SynthMRILib.bundles import Bundle, load_bundle
@@ -30,6 +30,7 @@ from SynthMRILib.uncertainty.calibration import Calibration
 from SynthMRILib.uncertainty.fitting import calibrate_bundle, gather
 from SynthMRILib.uncertainty.paired_cases import packed_cases
 from SynthMRILib.volume import Grid, Volume
+from SynthMRILib.volume_io import read_volume, write_volume
 
 TASK = get_task("uncertainty")
 FAST = {"device": "cpu", "precision": "float32", "samples": 2}
@@ -246,3 +247,26 @@ def test_a_grid_that_lies_elsewhere_is_refused() -> None:
     for wrong in (between, Grid((30, 5, 5), part.ijk_to_ras)):
         with pytest.raises(InputError, match="does not lie on the grid"):
             box_in(whole, wrong)
+
+
+def test_samples_of_a_diffusion_model_are_judged_by_their_spread(installed: Path, tmp_path: Path) -> None:
+    """The command takes the method; the mean is that of the same samples, and nothing is called calibrated."""
+    add_diffusion_bundle(installed)
+    moved = moving_head(2.5).moved
+    write_volume(moved, tmp_path / "moved.nrrd")
+    words = ["uncertainty", "motion-correction", str(tmp_path / "moved.nrrd"), "--method", "diffusion", "--force"]
+    words += ["--steps", "2", "--samples", "3", "--device", "cpu", "--precision", "float32"]
+    assert cli.main([*words, "--output", str(tmp_path / "maps")]) == 0
+    record = json.loads((tmp_path / "maps" / "findings.json").read_text())
+    assert record["provenance"]["sampled"] is True and record["provenance"]["passes"] == 3
+    assert record["calibrated"] is False
+    spread = read_volume(tmp_path / "maps" / "total.nii.gz").voxels
+    assert spread.max() > 0 and read_volume(tmp_path / "maps" / "epistemic.nii.gz").voxels.max() == 0
+    task, bundle = get_task("motion-correction"), load_bundle(installed / "motion-correction")
+    wanted = {"method": "diffusion", "force": True, "steps": 2, "device": "cpu", "precision": "float32"}
+    prepared = task.prepare({"input": moved}, bundle, task.parameters_class(**wanted), no_progress)
+    prepared = task.measured(prepared, bundle, task.parameters_class(**wanted), no_progress)
+    draw = task.sampler(prepared, bundle, task.parameters_class(**wanted))
+    single = task.run({"input": moved}, bundle, task.parameters_class(**wanted), no_progress).outputs["output"]
+    assert draw(0, no_progress) * prepared.unit == pytest.approx(single.voxels, abs=0.05)
+    assert task.sampler(replace(prepared, strength=0.0), bundle, task.parameters_class(**wanted)) is None

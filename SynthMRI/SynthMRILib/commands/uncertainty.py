@@ -38,6 +38,8 @@ def _add_task(tasks: argparse._SubParsersAction, task: NetworkTask) -> None:
             parser.add_argument(role.name, type=Path, metavar="IN", help="NIfTI, NRRD or MHA file, or DICOM folder")
         else:
             parser.add_argument(f"--{role.name}", type=Path, metavar="FILE", required=role.required, help=role.expects)
+    if sampled := getattr(task, "sampled_methods", ()):
+        parser.add_argument("--method", choices=["network", *sampled], default="network", help="what makes the result")
     for name, default in own_parameters(task).items():
         option = f"--{name.replace('_', '-')}"
         if isinstance(default, bool):
@@ -60,6 +62,12 @@ def own_parameters(task: NetworkTask) -> dict[str, Any]:
     """Defaults of the parameters that only this task has and that fit on a command line, by name."""
     values = task.parameters_class().as_dict()
     return {n: v for n, v in values.items() if n not in NOT_OPTIONS and isinstance(v, bool | int | float | str)}
+
+
+def options_of(task: NetworkTask, arguments: argparse.Namespace) -> dict[str, Any]:
+    """Parameters of the task from its options."""
+    chosen = {name: getattr(arguments, name) for name in own_parameters(task)}
+    return {**chosen, **({"method": arguments.method} if hasattr(arguments, "method") else {})}
 
 
 def _add_calibrate(subparsers: argparse._SubParsersAction) -> None:
@@ -97,7 +105,7 @@ def run_uncertainty(arguments: argparse.Namespace) -> int:
         {
             **run_parameters(arguments),
             "task": judged.name,
-            "options": {name: getattr(arguments, name) for name in own_parameters(judged)},
+            "options": options_of(judged, arguments),
             **{name: getattr(arguments, name) for name in ("samples", "tolerance", "augmentations")},
             "consistency": True,
         }

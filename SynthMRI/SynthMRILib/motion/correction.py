@@ -14,7 +14,7 @@ from ..bundles import Bundle, find_bundles
 from ..errors import BundleError, InputError
 from ..inference import diffusion, runner
 from ..inference.precision import autocast, resolve_device, resolve_precision
-from ..progress import Progress, part_of
+from ..progress import Progress, no_progress, part_of
 from ..tasks.base import NetworkInput
 from ..tasks.motion_correction import DIFFUSION_TASK
 from ..tasks.super_resolution import forward_mean
@@ -24,6 +24,7 @@ from .strength import Strength
 
 if TYPE_CHECKING:
     from ..tasks.motion_correction import MotionCorrectionParameters
+    from ..uncertainty.sampled_volumes import Sampler
 
 STEPS = {
     "network": ("network",),
@@ -88,46 +89,61 @@ def diffusion_bundle() -> Bundle:
 def by_diffusion(
     prepared: NetworkInput, estimate: np.ndarray, parameters: MotionCorrectionParameters, progress: Progress
 ) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-    """Mean of the samples, their standard deviation where there are several, and how they were drawn.
+    """Mean of the samples, their standard deviation where there are several, and how they were drawn."""
+    draw, facts = diffusion_draws(prepared, estimate, parameters)
+    parts = [part_of(progress, n / parameters.draws, (n + 1) / parameters.draws) for n in range(parameters.draws)]
+    made = [draw(parameters.seed + n, part) for n, part in enumerate(parts)]
+    volumes = {"output": np.mean(made, axis=0)}
+    if len(made) > 1:
+        volumes["spread"] = np.std(made, axis=0, ddof=1)
+    compared = {"input": prepared.voxels, "output": volumes["output"]}
+    stripes = {name: round(diffusion.stripe_index(v, facts["axis_kji"]), 5) for name, v in compared.items()}
+    return volumes, {**facts, "stripe_index": stripes}
+
+
+def diffusion_draws(
+    prepared: NetworkInput, estimate: np.ndarray, parameters: MotionCorrectionParameters
+) -> tuple[Sampler, dict[str, Any]]:
+    """What gives a sample (k, j, i) of the installed diffusion model for a seed, and how it does so.
 
     Slices are taken across the axis of the largest spacing, the first of several, and cut to the head.
+
+    Args:
+        estimate: what samples start from, in network units.
     """
     bundle, voxels = diffusion_bundle(), prepared.voxels
     if parameters.start > bundle.section.get("highest", 1.0):
         raise InputError(f"This diffusion model can start from at most {bundle.section['highest']:g} of the noise.")
     device = resolve_device(parameters.device)
-    network = runner.ready_network(bundle, device)
     axis = int(np.argmax(np.round(prepared.volume.spacing[::-1], 3)))
     box = head_part(voxels, axis)
-    made = []
-    with autocast(device, resolve_precision(parameters.precision, device)):
-        for n in range(parameters.draws):
-            plan = diffusion.SamplingPlan(parameters.steps, seed=parameters.seed + n, start=parameters.start)
+
+    def draw(seed: int, progress: Progress) -> np.ndarray:
+        network = runner.ready_network(bundle, device)
+        with autocast(device, resolve_precision(parameters.precision, device)):
             sampled = diffusion.sample_volume(
                 network,
                 voxels[box][None],
-                plan,
+                diffusion.SamplingPlan(parameters.steps, seed=seed, start=parameters.start),
                 neighbors=bundle.section.get("neighbors", 0),
                 estimate=estimate[box],
                 axis=axis,
-                progress=part_of(progress, n / parameters.draws, (n + 1) / parameters.draws),
+                progress=progress,
             )
-            made.append(np.maximum(sampled, 0))
-    volumes = {"output": estimate.copy()}
-    volumes["output"][box] = np.where(voxels[box] != 0, np.mean(made, axis=0), 0)
-    if len(made) > 1:
-        volumes["spread"] = np.zeros_like(estimate)
-        volumes["spread"][box] = np.std(made, axis=0, ddof=1)
-    facts = {
-        "bundle": bundle.name,
-        "weights_sha256": bundle.weights_sha256,
-        "axis_kji": axis,
-        "stripe_index": {
-            "input": round(diffusion.stripe_index(voxels, axis), 5),
-            "output": round(diffusion.stripe_index(volumes["output"], axis), 5),
-        },
-    }
-    return volumes, facts
+        volume = estimate.copy()
+        volume[box] = np.where(voxels[box] != 0, np.maximum(sampled, 0), 0)
+        return volume
+
+    return draw, {"bundle": bundle.name, "weights_sha256": bundle.weights_sha256, "axis_kji": axis}
+
+
+def diffusion_sampler(prepared: NetworkInput, bundle: Bundle, parameters: MotionCorrectionParameters) -> Sampler:
+    """Samples as `run` of the task draws them: they start from what the network made where the parameters say so."""
+    estimate = prepared.voxels
+    if parameters.uses_bundle:
+        severity_mm = prepared.facts["motion"]["severity_before"]["severity_mm"]
+        estimate, _ = by_network(estimate, bundle, parameters, severity_mm, no_progress)
+    return diffusion_draws(prepared, estimate, parameters)[0]
 
 
 def head_part(voxels: np.ndarray, axis: int, *, level: float = 0.05, margin: int = 8) -> tuple[slice, ...]:

@@ -7,7 +7,7 @@ from or whose motion is worse: what was never seen is flagged instead of "correc
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
@@ -23,6 +23,9 @@ from ..provenance import make_provenance
 from ..volume import Volume
 from .base import InputRole, NetworkInput, Parameters, TaskResult
 from .super_resolution import check_bundle
+
+if TYPE_CHECKING:
+    from ..uncertainty.sampled_volumes import Sampler
 
 METHODS = ("network", "autofocus", "both", "diffusion", "measure")
 DIFFUSION_TASK = "motion-diffusion"
@@ -71,6 +74,8 @@ class MotionCorrection:
         InputRole("input", "Input volume", True, "brain MR: T1w, T2w, FLAIR or contrast-enhanced T1w"),
     )
     parameters_class: ClassVar[type[Parameters]] = MotionCorrectionParameters
+    #: Methods whose uncertainty is the spread of samples.
+    sampled_methods: ClassVar[tuple[str, ...]] = ("diffusion",)
 
     def check(
         self, inputs: dict[str, Volume], bundle: Bundle | None, parameters: MotionCorrectionParameters
@@ -166,7 +171,9 @@ class MotionCorrection:
 
         severity = estimate_severity(prepared.voxels, parameters, progress)
         decision = decide(severity, prepared.volume.spacing, bundle, force=parameters.force)
-        strength = Strength.from_section(bundle.section).at(severity.severity_mm) if decision.correct else 0.0
+        strength = float(decision.correct)
+        if decision.correct and parameters.method not in self.sampled_methods:
+            strength = Strength.from_section(bundle.section).at(severity.severity_mm)
         motion = {"severity_before": severity.as_dict(), "decision": decision.kind, "reason": decision.reason}
         return replace(
             prepared,
@@ -174,6 +181,14 @@ class MotionCorrection:
             strength=strength,
             facts={**prepared.facts, "motion": motion, "strength": round(strength, 4)},
         )
+
+    def sampler(self, prepared: NetworkInput, bundle: Bundle, parameters: MotionCorrectionParameters) -> Sampler | None:
+        """Samples of the diffusion model for its method, where anything is to be corrected; None otherwise."""
+        if parameters.method not in self.sampled_methods or prepared.strength == 0:
+            return None
+        from ..motion.correction import diffusion_sampler
+
+        return diffusion_sampler(prepared, bundle, parameters)
 
     def finish(
         self,

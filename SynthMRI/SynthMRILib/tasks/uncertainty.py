@@ -80,7 +80,7 @@ class Uncertainty:
         except InputError as error:
             return [Finding("error", "task", str(error))]
         findings = [*task.check(inputs, bundle, options), *check_numbers(parameters)]
-        if bundle is not None and Calibration.from_bundle(bundle.section) is None:
+        if bundle is not None and calibration_for(task, bundle, options) is None:
             text = "This bundle is not calibrated: its maps show where to trust more or less, not how much."
             findings.append(Finding("warning", "uncalibrated", text))
         return findings
@@ -97,7 +97,7 @@ class Uncertainty:
         stopwatch = Stopwatch()
         options = parameters.of_task()
         prepared = prepared_input(task, inputs, bundle, options, part_of(progress, 0.0, 0.05))
-        calibration = Calibration.from_bundle(bundle.section)
+        calibration = calibration_for(task, bundle, options)
         maps, facts = network_maps(prepared, bundle, parameters, calibration, part_of(progress, 0.05, 1.0))
         outputs = {
             role: task.finish(prepared, voxels, options, spread=role != "output") for role, voxels in maps.items()
@@ -119,6 +119,13 @@ class Uncertainty:
             **{**prepared.facts, **facts},
         )
         return TaskResult(outputs, provenance, {**facts, **stopwatch.facts()})
+
+
+def calibration_for(task: NetworkTask, bundle: Bundle, options: Parameters) -> Calibration | None:
+    """The calibration of the bundle for its weights; None for a method that samples with those of another one."""
+    if getattr(options, "method", "") in getattr(task, "sampled_methods", ()):
+        return None
+    return Calibration.from_bundle(bundle.section)
 
 
 def prepared_input(
