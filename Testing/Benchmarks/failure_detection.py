@@ -182,6 +182,7 @@ def derived(made: dict[str, np.ndarray], bundle) -> dict[str, np.ndarray]:
     """Everything that is scored, on the inner part of a crop."""
     from SynthMRILib.tasks.uncertainty import calibrated
     from SynthMRILib.uncertainty.calibration import Calibration
+    from SynthMRILib.uncertainty.combination import surroundings
     from SynthMRILib.uncertainty.deviation import raw_total, smoothed_residual
 
     result, maps = made["mean"], {name: made[name] for name in ("mean", "epistemic", "aleatoric")}
@@ -194,6 +195,7 @@ def derived(made: dict[str, np.ndarray], bundle) -> dict[str, np.ndarray]:
         "epistemic": made["epistemic"],
         "network": raw_total(maps),
         "total": total,
+        "surroundings": surroundings(total),
         "augmentation": made["augmentation"],
         "residual": smoothed_residual(result, made["acquired"]),
         "edges": ndimage.gaussian_gradient_magnitude(result, 1.0),

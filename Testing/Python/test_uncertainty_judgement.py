@@ -11,7 +11,7 @@ from conftest import head_like, placed_grid
 from SynthMRILib.errors import InputError
 from SynthMRILib.uncertainty.blending import gated_blend, resampled
 from SynthMRILib.uncertainty.calibration import area_under_roc, average_precision
-from SynthMRILib.uncertainty.combination import combined, usual_levels
+from SynthMRILib.uncertainty.combination import SIGNALS, WEIGHTS, combined, fit_weights, surroundings, usual_levels
 from SynthMRILib.uncertainty.findings import find_clusters
 from SynthMRILib.uncertainty.gate import Gate, judge, reference_ranges, widened
 from SynthMRILib.uncertainty.lesions import lesion_uncertainty, point_uncertainty
@@ -21,6 +21,7 @@ from SynthMRILib.uncertainty.points import read_points
 from SynthMRILib.uncertainty.quality import quality_flag
 from SynthMRILib.volume import Grid, Volume
 
+FIGURES = Path(__file__).resolve().parents[2] / "Documentation" / "figures"
 SHAPE = (30, 30, 30)
 #: Left-handed and centered: R falls with i, so that low i is the patient's right.
 CENTERED = Grid(SHAPE, np.array([[-1.0, 0, 0, 15], [0, 1, 0, -15], [0, 0, 1, -15], [0, 0, 0, 1]]))
@@ -221,17 +222,44 @@ def test_areas_know_perfect_from_useless_and_count_ties_half() -> None:
     assert average_precision(np.zeros(4, dtype=bool), np.ones(4)) is None
 
 
-def test_the_combination_is_one_where_every_signal_is_at_its_usual_level_and_weighs_the_total_most() -> None:
-    usual = {name: np.linspace(0, 1, 101) for name in ("total", "augmentation", "residual")}
+def test_the_combination_is_one_at_usual_levels_and_rises_where_the_total_stands_out() -> None:
+    usual = {name: np.linspace(0, 1, 101) for name in SIGNALS}
     levels = usual_levels(usual)
     assert levels == pytest.approx(dict.fromkeys(usual, 0.95))
     at = {name: np.array([0.95]) for name in usual}
     assert combined(at, levels) == pytest.approx(1.0)
     raised = {name: combined({**at, name: np.array([1.9])}, levels)[0] for name in at}
-    assert raised["total"] > raised["augmentation"] == raised["residual"] > 1
-    assert combined({"total": np.array([1.9])}, levels) == pytest.approx(2.0)
+    assert raised["total"] > 1 > raised["surroundings"]
+    assert all(raised[name] >= 1 for name in ("epistemic", "augmentation", "residual"))
     with pytest.raises(ValueError, match="usual level"):
         combined({"total": np.array([1.0])}, {"total": 0.0})
+
+
+def test_the_fit_finds_what_tells_failures_and_never_takes_a_signal_for_the_opposite() -> None:
+    rng = np.random.default_rng(0)
+    signals = {name: rng.lognormal(size=20_000) for name in SIGNALS}
+    logit = 2 * np.log(signals["total"]) - np.log(signals["surroundings"]) - np.log(signals["residual"]) - 2
+    failed = rng.random(20_000) < 1 / (1 + np.exp(-logit))
+    weights = fit_weights([signals], [failed], usual_levels(signals))
+    assert weights["total"] > 1 and weights["surroundings"] < -0.5
+    assert weights["residual"] == 0 and weights["epistemic"] < 0.1 and weights["augmentation"] < 0.1
+    score = combined(signals, usual_levels(signals), weights)
+    assert area_under_roc(failed, score) > area_under_roc(failed, signals["total"]) + 0.02
+
+
+def test_the_surroundings_are_a_geometric_mean_that_a_zero_does_not_clear() -> None:
+    total = np.full((40, 40, 40), 2.0, np.float32)
+    assert surroundings(total) == pytest.approx(total)
+    total[20, 20, 20] = 0
+    assert 1.9 < surroundings(total)[20, 20, 20] < 2
+    assert surroundings(np.zeros((8, 8, 8), np.float32)).max() < 1e-30
+
+
+def test_the_combination_has_the_exponents_of_its_record_and_was_no_worse_than_its_members_on_heads_left_out() -> None:
+    record = json.loads((FIGURES / "failure_combination.json").read_text(encoding="utf-8"))
+    assert record["weights"] == WEIGHTS
+    left_out = record["auroc_left_out"]
+    assert left_out["combination"] == max(left_out.values())
 
 
 def test_a_region_too_large_to_go_to_is_taken_apart_at_a_higher_limit(an_image: Volume) -> None:

@@ -55,14 +55,16 @@ def deviation_of(sample: Sampled, model: DeviationModel | None) -> np.ndarray:
     return sample.total if model is None else model.deviation(sample.terms) * np.float32(sample.unit)
 
 
-def terms_of(samples: Sequence[Sampled], form: str) -> list[str]:
-    """Names of the terms of a form that all samples have."""
+def terms_of(samples: Sequence[Sampled], form: str | Sequence[str]) -> list[str]:
+    """Names of the terms of a form (see FORMS) that all samples have; a form may also be a list of names."""
+    if not isinstance(form, str):
+        return list(form)
     wanted = [name for name in (*VOXEL_TERMS, VOLUME_TERM) if name not in FORMS[form]]
     return [name for name in wanted if all(name in s.terms for s in samples)]
 
 
-def fit_model(samples: Sequence[Sampled], form: str = "model") -> DeviationModel:
-    """The weights of a form (see FORMS) that describe the errors of the samples best."""
+def fit_model(samples: Sequence[Sampled], form: str | Sequence[str] = "model") -> DeviationModel:
+    """The weights of a form (see `terms_of`) that describe the errors of the samples best."""
     from scipy.optimize import minimize
 
     names = terms_of(samples, form)
@@ -97,11 +99,12 @@ def fit_weighted_multipliers(samples: Sequence[Sampled], model: DeviationModel |
     return fit_multipliers(np.concatenate(errors), np.concatenate(deviations), np.concatenate(weights))
 
 
-def leave_one_out(samples: Sequence[Sampled], *, form: str | None) -> list[dict[str, Any]]:
+def leave_one_out(samples: Sequence[Sampled], *, form: str | Sequence[str] | None) -> list[dict[str, Any]]:
     """Figures of each case with weights and multipliers found without its subject.
 
     Args:
-        form: of the model whose weights are fitted; None for the network alone, with multipliers from the others.
+        form: of the model whose weights are fitted, see `terms_of`; None for the network alone, with multipliers from
+            the others.
 
     Multipliers come from subjects that the network was not trained on, as those of a bundle do.
     """
