@@ -2,7 +2,7 @@
 
     python Testing/Benchmarks/failure_combination.py --data FOLDER [--bundle NAME] [--keep FOLDER] [--record]
 
-Places and failures are those of `failure_detection.py --split validate`, in three contrasts each. For every head the
+Places and failures are those of `failure_detection.py --split validate`. For every head the
 exponents and the usual levels are found on the other heads; areas under the ROC curve of the combination and of each of
 its members are then taken over all left-out heads together and head by head. The exponents of the fit on all heads are
 what `uncertainty/combination.py` holds. `--record` writes `Documentation/figures/failure_combination.json`.
@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from failure_detection import CHECKOUT, CONTRASTS, HEADS, Place, all_places, error_of, head_of, rounded
+from failure_detection import CHECKOUT, HEADS, Place, all_places, error_of, head_of, rounded
 
 #: Voxels of each place that are used, drawn at random.
 VOXELS_EACH = 12_000
@@ -30,18 +30,20 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--bundle", help="name or folder; the best one for super-resolution by default")
+    parser.add_argument("--contrasts", type=int, default=1, help="contrasts of each head and structure, 1 to 3")
     parser.add_argument("--keep", type=Path, help="folder in which simulated crops are kept, and taken from")
     parser.add_argument("--record", action="store_true")
     arguments = parser.parse_args()
     bundle = load_bundle(arguments.bundle) if arguments.bundle else best_bundle("super-resolution")
     heads: dict[str, list[dict[str, Any]]] = {}
-    for place in all_places(arguments.data, HEADS["validate"], bundle, len(CONTRASTS), arguments.keep):
+    for place in all_places(arguments.data, HEADS["validate"], bundle, arguments.contrasts, arguments.keep):
         heads.setdefault(place.name.split()[0], []).append(drawn(place))
         sys.stderr.write(f"{place.name}\n")
     record = {
         "split": "validate",
         "command": f"python Testing/Benchmarks/{Path(__file__).name} --data FOLDER --record",
         "commit": records.current_commit(CHECKOUT),
+        "contrasts_each": arguments.contrasts,
         "bundle": {"name": bundle.name, "sha256": bundle.weights_sha256},
         **leave_one_out(heads),
         "weights": fitted([place for places in heads.values() for place in places])[1],
