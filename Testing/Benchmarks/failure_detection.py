@@ -218,7 +218,7 @@ def score(places: list[Place]) -> dict[str, Any]:
         limit = float(np.percentile(error_of(place.usual)[head_of(place.usual)], 99))
         failed = (error_of(place.foreign) > limit)[inside]
         scores = {name: place.foreign[name][inside] for name in SCORES if name != "combination"}
-        scores["combination"] = combined({name: scores[name] for name in SIGNALS}, levels)
+        scores["combination"] = combined({name: place.foreign[name][inside] for name in SIGNALS}, levels)
         for name in SCORES:
             pooled[name].append(scores[name])
         pooled["failed"].append(failed)
