@@ -17,7 +17,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from failure_detection import CHECKOUT, HEADS, Place, all_places, error_of, head_of, rounded
+
+CHECKOUT = Path(__file__).resolve().parents[2]
+sys.path[:0] = [str(CHECKOUT / "SynthMRI"), str(CHECKOUT / "Testing")]
+from Benchmarks.failure_detection import HEADS, Place, all_places, error_of, head_of, rounded  # noqa: E402
 
 #: Voxels of each place that are used, drawn at random.
 VOXELS_EACH = 12_000

@@ -18,8 +18,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from calibrate_bundles import CHECKOUT, cases_of
 from scipy import ndimage
+
+CHECKOUT = Path(__file__).resolve().parents[2]
+sys.path[:0] = [str(CHECKOUT / "SynthMRI"), str(CHECKOUT / "Testing")]
+from Benchmarks.calibrate_bundles import cases_of  # noqa: E402
 
 #: Values below this count as this before the logarithm [network units].
 FLOOR = 3e-3
