@@ -1,6 +1,6 @@
 """Calibrate a shipped bundle: deviation, intervals, ranges of the gate and usual quality, all from one run.
 
-    python Testing/Benchmarks/calibrate_bundles.py NAME [--packed FOLDER] [--install]
+    python Testing/Benchmarks/calibrate_bundles.py NAME [--packed FOLDER] [--install] [--gate-only]
 
 Subjects that the network was not trained on (heads 13-15, longitudinal03) give multipliers, ranges and usual quality;
 subjects that it was trained on (patient07, longitudinal01) only help to find the form of the deviation. Every choice is
@@ -9,7 +9,8 @@ made by leaving out a subject at a time; the figures of that, for the network al
 wrote: `cache/train.safetensors` and `cache/validate.safetensors` (super-resolution, denoising),
 `motion/validate.safetensors` (motion correction), `dir/heads_validate.safetensors` (synthetic DIR, whose truth is the
 exact DIR of the simulation). Real volumes of super-resolution are read from files, because they need their spacing.
-`--install` writes the calibration into the bundle itself; its weights stay as they are.
+`--install` writes the calibration into the bundle itself; its weights stay as they are. `--gate-only` measures and
+installs nothing but the ranges of the gate, after a bundle that measures inputs (motion severity) was replaced.
 """
 
 from __future__ import annotations
@@ -18,6 +19,10 @@ import argparse
 import json
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from SynthMRILib.bundles import Bundle
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(CHECKOUT / "SynthMRI"))
@@ -32,7 +37,7 @@ LISTED = CHECKOUT / "Testing" / "Benchmarks" / "queue" / "calibration_super_reso
 
 
 def main() -> int:
-    from SynthMRILib.bundles import METADATA, load_bundle
+    from SynthMRILib.bundles import load_bundle
     from SynthMRILib.evaluation import records
     from SynthMRILib.uncertainty import deviation_fitting, fitting
 
@@ -40,6 +45,11 @@ def main() -> int:
     bundle = load_bundle(arguments.bundle)
     settings = {"samples": arguments.samples, "blocks": arguments.blocks}
     cases = cases_of(bundle.task, arguments.packed)
+    if arguments.gate_only:
+        unseen = [case for case in cases if not case.trained_on]
+        gathered = fitting.gather(bundle, unseen, samples=2, blocks=1, report=lambda _: None)
+        install(bundle, {**bundle.section["calibration"], "gate": fitting.gate_of(gathered)})
+        return 0
     gathered = fitting.gather(bundle, cases, report=lambda text: sys.stderr.write(text + "\n"), **settings)
     calibration = fitting.calibration_from(bundle, gathered, **settings)
     compared = deviation_fitting.all_left_out(gathered)
@@ -61,11 +71,18 @@ def main() -> int:
     records.write_record(CHECKOUT / "Documentation" / "figures" / f"uncertainty_calibration_{bundle.name}.json", record)
     sys.stdout.write(json.dumps({k: v["summary"] for k, v in record["left_out"].items()}, indent=1) + "\n")
     if arguments.install:
-        path = bundle.folder / METADATA
-        metadata = json.loads(path.read_text(encoding="utf-8"))
-        metadata["synthmri"]["calibration"] = calibration.as_dict()
-        path.write_text(json.dumps(metadata, indent=2), encoding="utf-8")
+        install(bundle, calibration.as_dict())
     return 0
+
+
+def install(bundle: Bundle, calibration: dict[str, Any]) -> None:
+    """Write a calibration into the metadata of a bundle."""
+    from SynthMRILib.bundles import METADATA
+
+    path = bundle.folder / METADATA
+    metadata = json.loads(path.read_text(encoding="utf-8"))
+    metadata["synthmri"]["calibration"] = calibration
+    path.write_text(json.dumps(metadata, indent=2), encoding="utf-8")
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -75,6 +92,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--samples", type=int, default=20, help="stochastic passes")
     parser.add_argument("--blocks", type=int, default=6, help="blocks of each volume")
     parser.add_argument("--install", action="store_true", help="write the calibration into the bundle")
+    parser.add_argument("--gate-only", action="store_true", help="install new ranges of the gate, nothing else")
     return parser
 
 

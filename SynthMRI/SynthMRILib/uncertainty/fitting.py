@@ -123,12 +123,14 @@ def usable(model: DeviationModel | None, gathered: list[Sample]) -> DeviationMod
 
 def reference_of(gathered: list[Sample], model: DeviationModel | None, factor: float) -> dict[str, Any]:
     """What gate and quality compare with, JSON types only; `factor` calibrates a deviation."""
+    return {"gate": gate_of(gathered), "quality": _quality_numbers(gathered, model, factor)}
+
+
+def gate_of(gathered: list[Sample]) -> dict[str, Any]:
+    """By input role, what `gate.judge` compares with."""
     shared = set.intersection(*(set(s.measured) for s in gathered))
     contrasts = [s.contrast for s in gathered]
-    return {
-        "gate": {role: reference_ranges([s.measured[role] for s in gathered], contrasts) for role in sorted(shared)},
-        "quality": _quality_numbers(gathered, model, factor),
-    }
+    return {role: reference_ranges([s.measured[role] for s in gathered], contrasts) for role in sorted(shared)}
 
 
 def _figures(sample: Sample, model: DeviationModel | None, multipliers: dict[int, float]) -> dict[str, Any]:
