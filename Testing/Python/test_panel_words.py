@@ -20,9 +20,8 @@ def values_of(task: str, name: str) -> tuple[str, ...]:
     """What a parameter of text can be, as the engine lists it."""
     from SynthMRILib.inference.precision import DEVICES, PRECISIONS
     from SynthMRILib.tasks import get_task
-    from SynthMRILib.tasks.uncertainty import network_task_names
 
-    shared = {"device": ("auto", *DEVICES), "precision": ("auto", *PRECISIONS), "task": tuple(network_task_names())}
+    shared = {"device": ("auto", *DEVICES), "precision": ("auto", *PRECISIONS)}
     if name in shared:
         return shared[name]
     module = importlib.import_module(type(get_task(task)).__module__)
@@ -40,10 +39,12 @@ def label_of(name: str, value: str) -> str:
 
 
 def choices_of_tasks() -> list[tuple[str, str, str]]:
-    from SynthMRILib.tasks import get_task, task_names
+    """Of the tasks that a panel offers; slices of a thickness are a matter of the command line."""
+    from SynthMRILib.tasks import get_task
+    from SynthMRIModuleLib.choices import Task
 
     found = []
-    for task in task_names():
+    for task in (member.value for member in Task):
         names = [f.name for f in fields(get_task(task).parameters_class) if f.type == "str" and f.name not in FREE_TEXT]
         found += [(task, name, value) for name in names for value in values_of(task, name)]
     return found
