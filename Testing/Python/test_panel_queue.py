@@ -87,8 +87,7 @@ def test_closing_the_scene_ends_all_runs(desktop, panel, slicer_scene):
     assert panel.ui.applyButton.text == "Apply" and not panel.ui.queueButton.visible
     panel.ui.inputSelector.setCurrentNode(head_node("Another"))
     select(panel.ui.methodComboBox, "B-spline interpolation")
-    desktop.process_events()
-    panel.ui.applyButton.click()
+    press_apply(desktop, panel)
     end(desktop, panel)
     assert synthetic_volumes(slicer_scene) == [f"Another {SUFFIX}"]
 

@@ -24,7 +24,7 @@ from panel_support import (
 def test_a_user_chooses_applies_stops_applies_again_compares_saves_and_comes_back(desktop, slicer_scene, tmp_path):
     make_bundle(tmp_path / "models" / "test-network")
     slicer, layout = slicer_scene, slicer_scene.app.layoutManager().layout
-    source = head_node(shape=(32, 34, 36))
+    source = head_node(shape=(72, 74, 76))
     panel = desktop.open_module("SynthMRI")
     ui = panel.ui
     assert ui.inputSelector.currentNode() is source and ui.advancedCollapsibleButton.collapsed
