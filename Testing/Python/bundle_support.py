@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import torch
 from SynthMRILib.bundles import Bundle, load_bundle
@@ -20,17 +21,24 @@ def a_network(**changes: float) -> RRDBNet:
     return network.eval()
 
 
-def make_bundle(folder: Path, *, task: str = "super-resolution", title: str = "Test network") -> Bundle:
-    """A bundle on disk with random weights."""
-    description = BundleDescription(
-        title=title,
+def described(
+    task: str, network: str, arguments: dict[str, Any], section: dict[str, Any] | None = None, **more: Any
+) -> BundleDescription:
+    """What a bundle with random weights says of itself."""
+    words = {"title": "Test network", "expects": {}, "validation": {}, **more}
+    return BundleDescription(
         task=task,
         description="Random weights for tests; of no use for anything else.",
-        network_name="RRDBNet",
-        network_arguments=ARGUMENTS,
-        expects={"contrasts": "any"},
+        network_name=network,
+        network_arguments=arguments,
         training={"steps": 0},
-        validation={},
         limits=["It was never trained."],
+        section=section or {},
+        **words,
     )
+
+
+def make_bundle(folder: Path, *, task: str = "super-resolution", title: str = "Test network") -> Bundle:
+    """A bundle on disk with random weights."""
+    description = described(task, "RRDBNet", ARGUMENTS, title=title, expects={"contrasts": "any"})
     return load_bundle(write_bundle(folder, a_network(), description))

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from bundle_support import described
 from scipy import ndimage
 from simulation_phantoms import small_head
 from SynthMRILib.bundles import Bundle, load_bundle
@@ -20,7 +21,7 @@ from SynthMRILib.simulation import motion
 from SynthMRILib.simulation.motion import MotionRecord, MotionResult
 from SynthMRILib.simulation.traces import EventRecord, TraceRecord
 from SynthMRILib.simulation.view_orders import ViewOrderRecord
-from SynthMRILib.training.export import BundleDescription, write_bundle
+from SynthMRILib.training.export import write_bundle
 from SynthMRILib.volume import Grid, Volume
 
 INTENSITIES = {511: 0.9, 507: 0.5, 515: 0.1, 24: 0.15, 42: 0.5, 3: 0.55, 41: 0.75, 2: 0.8, 16: 0.7, 4: 0.1, 43: 0.12}
@@ -99,16 +100,4 @@ def add_diffusion_bundle(folder: Path) -> None:
 
 
 def _write(folder: Path, task: str, network: torch.nn.Module, name: str, arguments: dict, section: dict) -> None:
-    description = BundleDescription(
-        title="Test network",
-        task=task,
-        description="Random weights for tests; of no use for anything else.",
-        network_name=name,
-        network_arguments=arguments,
-        expects={},
-        training={"steps": 0},
-        validation={},
-        limits=["It was never trained."],
-        section=section,
-    )
-    write_bundle(folder, network.eval(), description)
+    write_bundle(folder, network.eval(), described(task, name, arguments, section))

@@ -7,13 +7,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from bundle_support import make_bundle
+from bundle_support import described, make_bundle
 from SynthMRILib.bundles import load_bundle
 from SynthMRILib.errors import InputError
 from SynthMRILib.networks.filter_bank import FilterBank
 from SynthMRILib.networks.filter_bank_unet import FilterBankUNet
 from SynthMRILib.training.cache import Entry, write_cache
-from SynthMRILib.training.export import BundleDescription, write_bundle
+from SynthMRILib.training.export import write_bundle
 from SynthMRILib.training.run import train
 from SynthMRILib.uncertainty.sampling import DropoutPasses
 
@@ -120,18 +120,7 @@ def configuration(cache: Path, bank: Path) -> dict:
 
 
 def test_training_refines_the_filters_of_a_bundle_and_keeps_them(a_pair_cache: Path, tmp_path: Path) -> None:
-    description = BundleDescription(
-        title="Filters",
-        task="motion-correction",
-        description="Random filters for a test.",
-        network_name="FilterBank",
-        network_arguments=BORDERS,
-        expects={},
-        training={},
-        validation={},
-        limits=["It was never fitted."],
-        data=["Noise of a test."],
-    )
+    description = described("motion-correction", "FilterBank", BORDERS, data=["Noise of a test."])
     write_bundle(tmp_path / "filters", a_bank(), description)
     config = configuration(a_pair_cache, tmp_path / "filters")
     train("motion-correction", config, tmp_path / "run", launch={"accelerator": "cpu"}, report=lambda _: None)

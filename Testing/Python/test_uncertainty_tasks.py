@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from bundle_support import described
 from conftest import placed_grid
 from dir_phantom import simulated_phantom
 from motion_support import add_diffusion_bundle, make_motion_bundles, moving_head
@@ -24,7 +25,7 @@ from SynthMRILib.tasks.base import NetworkInput
 from SynthMRILib.tasks.uncertainty import UncertaintyParameters, with_strength
 from SynthMRILib.training import dir_packing
 from SynthMRILib.training.cache import Entry, write_cache
-from SynthMRILib.training.export import BundleDescription, write_bundle
+from SynthMRILib.training.export import write_bundle
 from SynthMRILib.uncertainty.block_sampling import block_at, box_in
 from SynthMRILib.uncertainty.calibration import Calibration
 from SynthMRILib.uncertainty.fitting import calibrate_bundle, gather
@@ -34,21 +35,6 @@ from SynthMRILib.volume_io import read_volume, write_volume
 
 TASK = get_task("uncertainty")
 FAST = {"device": "cpu", "precision": "float32", "samples": 2}
-
-
-def described(task: str, name: str, arguments: dict, section: dict | None = None) -> BundleDescription:
-    return BundleDescription(
-        title="Test",
-        task=task,
-        description="Random weights for tests; of no use for anything else.",
-        network_name=name,
-        network_arguments=arguments,
-        expects={},
-        training={"steps": 0},
-        validation={},
-        limits=["It was never trained."],
-        section=section or {},
-    )
 
 
 @pytest.fixture
