@@ -26,7 +26,8 @@ from SynthMRILib.volume_io import read_volume
 
 #: Stands for a person in every file made here; must never be seen outside of it.
 PATIENT = {"PatientName": "Doe^Jane", "PatientID": "ID-4711", "PatientBirthDate": "19700101"}
-SECRETS = ("Doe", "Jane", "4711", "19700101", "Brain routine")
+# Whole, with its letters: a new identifier of random digits may hold 4711 by chance.
+SECRETS = ("Doe", "Jane", "ID-4711", "19700101", "Brain routine")
 
 SHAPE = (18, 18, 20)
 OBLIQUE = placed_grid(SHAPE, spacing=(0.71875, 0.9, 3.3), rotation=(12, -8, 31), origin=(70.25, -91.5, -44.125))
