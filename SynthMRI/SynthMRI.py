@@ -59,6 +59,7 @@ class SynthMRIParameterNode:
     method, denoisingMethod, dirMethod, motionMethod - How each task computes; empty for the task's own default.
     bundle, denoisingBundle, dirBundle, motionBundle - Names of the models; empty for the recommended ones.
     sharpness, residual - How much detail super-resolution adds, 0 to 1; whether its change of the input is a volume.
+    keepAcquired - Whether super-resolution puts the acquired frequencies back into its result.
     strength, noise, preset - How much noise is taken away: factor, noise level [%] (0 estimates it), kind of scanner.
     forceCorrection - Whether motion is corrected also where there is little of it or the volume is unusual.
     formula, t1Factor, smoothing - Of the arithmetic DIR: which formula, k of FLAIR - k T1w, blur [mm].
@@ -87,6 +88,7 @@ class SynthMRIParameterNode:
     motionBundle: str = ""
     sharpness: Annotated[float, WithinRange(0.0, 1.0)] = 0.0
     residual: bool = False
+    keepAcquired: bool = False
     strength: Annotated[float, WithinRange(0.0, 2.0)] = 1.0
     noise: Annotated[float, WithinRange(0.0, 30.0)] = 0.0
     preset: Preset = Preset.STANDARD

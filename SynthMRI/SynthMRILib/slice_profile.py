@@ -3,6 +3,9 @@
 A voxel is the average of what lies under its profile along each axis: a box, as for block averages and ideal slices, or
 a Gaussian, as most slice profiles are. Thickness and distance of slices need not be equal: with a gap slices are
 thinner than their distance. Both grids have the same axes; they may differ in spacing and origin.
+
+Along axes that are encoded in k-space a scanner takes no averages: it leaves out the high frequencies. What it has
+taken it has taken exactly, so a finer volume can be made to hold just that (`Acquisition.keep`): data consistency.
 """
 
 from __future__ import annotations
@@ -52,6 +55,19 @@ def held_at_the_ends(weights: np.ndarray, reach: int) -> np.ndarray:
     return inner.astype(np.float32)
 
 
+def truncation_matrix(size: int, factor: int) -> np.ndarray:
+    """Weights (size, factor * size) of the fine voxels of an axis in coarse ones that k-space was truncated to.
+
+    Frequencies below the coarse Nyquist frequency are kept, and half of that frequency itself; coarse voxels are
+    centered on `factor` fine ones. The axis is periodic, as a discrete k-space is. Rows sum to one, float32.
+    """
+    fine = size * factor
+    frequency = np.arange(size // 2 + 1)
+    ramp = np.exp(2j * np.pi * frequency / fine * (factor - 1) / 2)
+    spectrum = np.fft.rfft(np.eye(fine), axis=1)[:, : frequency.size] * ramp
+    return (np.fft.irfft(spectrum, n=size, axis=1) / factor).T.astype(np.float32)
+
+
 def along_axis(voxels: np.ndarray, matrix: np.ndarray, axis: int) -> np.ndarray:
     """Apply a matrix (outputs, inputs) to one axis of an array (k, j, i): float32."""
     voxels = np.asarray(voxels, dtype=np.float32)
@@ -99,6 +115,21 @@ class Acquisition:
                 )
             )
         return cls(tuple(matrices[::-1]))
+
+    @classmethod
+    def of_k_space(cls, coarse: Grid, *, factor: int = 2) -> Acquisition:
+        """Of a volume that came of truncating k-space, and of the grid `coarse.upsampled(factor)`."""
+        return cls(tuple(truncation_matrix(n, factor) for n in coarse.shape))
+
+    def keep(self, fine: np.ndarray, coarse: np.ndarray) -> np.ndarray:
+        """The fine voxels (k, j, i), float32, changed as little as makes `apply` give the coarse ones.
+
+        Least in the sum of squares; it needs rows that are independent of each other, as those of k-space are.
+        """
+        missing = coarse - self.apply(fine)
+        for axis, matrix in enumerate(self.matrices):
+            missing = along_axis(missing, np.linalg.pinv(matrix.astype(np.float64)), axis)
+        return fine + missing
 
     def apply(self, voxels: np.ndarray) -> np.ndarray:
         """Fine voxels (k, j, i) as the coarse grid sees them."""

@@ -39,7 +39,11 @@ class TaskForm:
 
 FORMS: dict[Task, TaskForm] = {
     Task.SUPER_RESOLUTION: TaskForm(
-        {"input": "inputVolume"}, "bundle", "method", {"sharpness": "sharpness", "residual": "residual"}, "SYNTH 2x"
+        {"input": "inputVolume"},
+        "bundle",
+        "method",
+        {"sharpness": "sharpness", "residual": "residual", "keep_acquired": "keepAcquired"},
+        "SYNTH 2x",
     ),
     Task.DENOISING: TaskForm(
         {"input": "inputVolume"},
@@ -130,8 +134,9 @@ def result_suffix(task: Task, parameters: dict[str, Any]) -> str:
     suffix = FORMS[task].suffix
     if parameters.get("method") == Method.BSPLINE.value:
         return f"{suffix} B-spline"
-    sharpness = parameters.get("sharpness", 0)
-    return f"{suffix} sharpness {sharpness:.2f}" if sharpness else suffix
+    if sharpness := parameters.get("sharpness", 0):
+        suffix = f"{suffix} sharpness {sharpness:.2f}"
+    return f"{suffix} acquired kept" if parameters.get("keep_acquired") else suffix
 
 
 def plain(value: Any) -> Any:

@@ -23,6 +23,7 @@ ROWS = {
     "sharpness": SHARPNESS_WIDGETS,
     "force": ("forceLabel", "forceCheckBox"),
     "residual": ("residualLabel", "residualCheckBox"),
+    "keep_acquired": ("keepAcquiredLabel", "keepAcquiredCheckBox"),
     "strength": ("strengthLabel", "strengthSliderWidget"),
     "noise": ("noiseLabel", "noiseSliderWidget"),
     "preset": ("presetLabel", "presetComboBox"),
@@ -33,7 +34,10 @@ ROWS = {
     "smoothing": ("smoothingLabel", "smoothingSliderWidget"),
 }
 #: Parameters that only the method of that name uses.
-METHOD_ROWS = {"arithmetic": ("formula", "factor", "smoothing"), "network": ("sharpness", "residual", "strength")}
+METHOD_ROWS = {
+    "arithmetic": ("formula", "factor", "smoothing"),
+    "network": ("sharpness", "residual", "keep_acquired", "strength"),
+}
 
 
 class TaskTabs:

@@ -60,15 +60,19 @@ def test_the_json_has_every_figure_and_names_neither_file_nor_folder(reference, 
     record = json.loads(text)
     sha256 = load_bundle(bundle).weights_sha256
     assert record["bundles"] == {"untrained": sha256}
-    assert [r["method"] for r in record["rows"]] == [*BASELINES, "untrained"] * 3
-    assert [r["degradation"] for r in record["rows"]][::4] == ["mean", "kspace", "gaussian"]
+    kept = "untrained, acquired kept"
+    each = [*BASELINES, "untrained"]
+    assert [r["method"] for r in record["rows"]] == [*each, *each, kept, *each]
+    assert [r["degradation"] for r in record["rows"]] == ["mean"] * 4 + ["kspace"] * 5 + ["gaussian"] * 4
     network_precision = precision_name(resolve_precision("auto", torch.device("cpu")))
     for row in record["rows"]:
-        assert row["bundle_sha256"] == (sha256 if row["method"] == "untrained" else None)
-        assert row["precision"] == (network_precision if row["method"] == "untrained" else "float32")
+        assert row["bundle_sha256"] == (sha256 if row["method"] in ("untrained", kept) else None)
+        assert row["precision"] == (network_precision if row["method"] in ("untrained", kept) else "float32")
         assert row["device"] == "cpu" and row["seconds"] >= 0
         assert all(np.isfinite(row[name]) for name in METRICS)
-    assert [r["tiles_kji"] for r in record["rows"]][3::4] == [[1, 1, 1]] * 3
+    assert [r["tiles_kji"] for r in record["rows"] if r["bundle_sha256"]] == [[1, 1, 1]] * 4
+    rows = {(r["degradation"], r["method"]): r for r in record["rows"]}
+    assert rows["kspace", kept]["psnr"] != rows["kspace", "untrained"]["psnr"]
     assert re.fullmatch("[0-9a-f]{64}", record["reference"]["sha256"])
     assert record["reference"]["evaluated_shape_kji"] == [40, 42, 38]
     assert record["mask"]["rule"].startswith("reference above 2 %") and record["mask"]["voxels"] > 18000

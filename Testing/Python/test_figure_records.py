@@ -74,6 +74,16 @@ def test_every_opening_adds_a_line_for_each_bundle_and_never_replaces_one(tmp_pa
     assert json.loads(rows[0]["figures"])["mean"] == {**dict.fromkeys(METRICS, 0.123457), "psnr": None}
 
 
+def test_figures_with_the_acquired_frequencies_kept_have_a_name_of_their_own(tmp_path):
+    record = record_of({"sharp": "aaaa"})
+    record["rows"].append({"degradation": "kspace", "method": "sharp, acquired kept", **dict.fromkeys(METRICS, 2.0)})
+    append_opening(tmp_path / "table.csv", subject="subject07", commit="c0ffee", record=record)
+    with (tmp_path / "table.csv").open() as file:
+        (row,) = csv.DictReader(file)
+    figures = json.loads(row["figures"])
+    assert set(figures) == {"mean", "kspace, acquired kept"} and figures["kspace, acquired kept"]["psnr"] == 2.0
+
+
 def test_an_opening_may_name_the_file_that_holds_its_figures(tmp_path):
     table = tmp_path / "evaluations.csv"
     opening = {"task": "lesion preservation", "bundles": {"sharp": "aaaa"}, "record": "lesions.json"}

@@ -15,7 +15,10 @@ from SynthMRILib.errors import InputError
 from SynthMRILib.evaluation.baselines import upsample
 from SynthMRILib.evaluation.degrade import degrade
 from SynthMRILib.evaluation.no_invention import compare, findings_of, levels_of
-from SynthMRILib.slice_profile import Acquisition, profile_matrix
+from SynthMRILib.progress import no_progress
+from SynthMRILib.slice_profile import Acquisition, profile_matrix, truncation_matrix
+from SynthMRILib.tasks import get_task
+from SynthMRILib.tasks.super_resolution import SuperResolutionParameters
 from SynthMRILib.volume import Grid, Volume
 from SynthMRILib.volume_io import read_volume, write_volume
 
@@ -139,3 +142,59 @@ def test_the_command_warns_above_the_level_and_writes_the_residual(
     assert ("may show what the input does not" in told.err) == warned
     assert json.loads(told.out)["consistency"]["rms_percent"] > 0
     assert read_volume(tmp_path / "residual.nrrd").grid.matches(a_volume.grid, tolerance=1e-4)
+
+
+@pytest.mark.parametrize("size", [15, 16])
+def test_truncation_of_k_space_is_the_one_that_figures_are_taken_with(size: int) -> None:
+    sharp = Volume(head_like((2 * size,) * 3), Grid.from_spacing((2 * size,) * 3, (1, 1, 1)))
+    coarse = degrade(sharp, "kspace")
+    seen = Acquisition.of_k_space(coarse.grid).apply(sharp.voxels)
+    assert np.abs(np.abs(seen) - coarse.voxels).max() < 1e-5 * sharp.voxels.max()
+    assert truncation_matrix(size, 3).sum(axis=1) == pytest.approx(1, abs=1e-6)
+
+
+def test_what_was_acquired_is_put_back_and_nothing_else_is_changed(a_pair: tuple[Volume, Volume]) -> None:
+    source, sharp = a_pair
+    rng = np.random.default_rng(0)
+    acquisition = Acquisition.of_k_space(source.grid)
+    estimate = sharp.voxels + rng.normal(0, 20, sharp.shape).astype(np.float32)
+    kept = acquisition.keep(estimate, source.voxels)
+    assert np.abs(acquisition.apply(kept) - source.voxels).max() < 1e-4 * source.voxels.max()
+    assert np.abs(acquisition.keep(kept, source.voxels) - kept).max() < 1e-4 * source.voxels.max()
+    change = kept - estimate
+    smooth = acquisition.keep(np.zeros_like(change), acquisition.apply(change))
+    assert np.abs(smooth - change).max() < 1e-4 * source.voxels.max(), "the change has acquired frequencies alone"
+
+
+def test_acquired_frequencies_survive_a_network(tmp_path: Path) -> None:
+    grid = placed_grid((24, 26, 22), spacing=(1, 1.1, 1.2), rotation=(10, -20, 30))
+    source = degrade(Volume(head_like((48, 52, 44)), placed_grid((48, 52, 44), spacing=(0.5, 0.55, 0.6))), "kspace")
+    source = Volume(source.voxels, grid)
+    task, bundle = get_task("super-resolution"), make_bundle(tmp_path / "net")
+    plain, kept = (
+        task.run({"input": source}, bundle, SuperResolutionParameters(keep_acquired=k, residual=True), no_progress)
+        for k in (False, True)
+    )
+    acquisition = Acquisition.of_k_space(source.grid)
+
+    def strays(output: Volume) -> float:
+        return float(np.square(acquisition.apply(output.voxels) - source.voxels).mean())
+
+    assert strays(kept.outputs["output"]) < 0.15 * strays(plain.outputs["output"]), "what is left was below zero"
+    assert kept.outputs["output"].voxels.min() >= 0
+    assert kept.outputs["output"].grid.matches(plain.outputs["output"].grid)
+    assert kept.measurements["findings"][0]["severity"] == "info"
+    assert "noise included" in kept.measurements["findings"][0]["message"]
+    assert kept.provenance["parameters"]["keep_acquired"] is True
+
+
+def test_keeping_what_was_acquired_is_for_the_network_and_has_no_uncertainty(tmp_path: Path) -> None:
+    source = Volume(head_like((24, 24, 24)), Grid.from_spacing((24, 24, 24), (1, 1, 1)))
+    with pytest.raises(InputError, match="kept by the network alone"):
+        get_task("super-resolution").run(
+            {"input": source}, None, SuperResolutionParameters(method="bspline", keep_acquired=True), no_progress
+        )
+    task, bundle = get_task("uncertainty"), make_bundle(tmp_path / "net")
+    parameters = task.parameters_class(options={"keep_acquired": True})
+    with pytest.raises(InputError, match="not known where acquired frequencies are kept"):
+        task.run({"input": source}, bundle, parameters, no_progress)

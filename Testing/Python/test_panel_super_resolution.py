@@ -244,7 +244,7 @@ def test_every_choice_of_the_panel_goes_into_the_scene_and_comes_back(desktop, p
     ui.compareWhenDoneCheckBox.click()
     request = panel.logic.getParameterNode().request()
     expected = {"method": "network", "device": "cpu", "precision": "bfloat16", "tile": 96, "seed": 7}
-    expected |= {"sharpness": 0.0, "residual": False}
+    expected |= {"sharpness": 0.0, "residual": False, "keep_acquired": False}
     assert request["parameters"] == expected and not panel.logic.getParameterNode().compareWhenDone
     desktop.leave_module("SynthMRI")
     panel.logic.getParameterNode().tile = 32

@@ -40,6 +40,11 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         help="0: closest to the acquired values, smooth; up to 1: crisp, more of the fine detail invented",
     )
     parser.add_argument(
+        "--keep-acquired",
+        action="store_true",
+        help="keep every frequency of a volume that is as the scanner encoded it, noise included, and add finer ones",
+    )
+    parser.add_argument(
         "--spacing", type=float, nargs=3, metavar=("X", "Y", "Z"), help="any new spacing [mm] along i, j and k instead"
     )
     parser.add_argument("--gap", type=float, default=0.0, help="with --spacing: gap between slices [mm]")
@@ -57,7 +62,7 @@ def run_super_resolution(arguments: argparse.Namespace) -> int:
     if arguments.spacing:
         values |= {"spacing": arguments.spacing, "gap": arguments.gap, "profile": arguments.profile}
         return run_task("through-plane", arguments, values, others=others)
-    values |= {"factor": arguments.factor, "sharpness": arguments.sharpness}
+    values |= {"factor": arguments.factor, "sharpness": arguments.sharpness, "keep_acquired": arguments.keep_acquired}
     return run_task("super-resolution", arguments, values, others=others)
 
 

@@ -19,6 +19,8 @@ from .metrics import METRICS
 
 COLUMNS = ("date", "commit", "task", "subject", "bundle", "bundle_sha256", "figures")
 TABLE = Path("Documentation") / "evaluations.csv"
+#: Added to the name of a bundle whose results hold the acquired frequencies; scored where k-space was truncated.
+KEPT = ", acquired kept"
 
 
 def find_checkout(start: Path) -> Path:
@@ -76,8 +78,12 @@ def figures_of(record: dict[str, Any], method: str) -> dict[str, Any]:
     """Metrics by degradation for one method, as far as it was scored with them; or the file that holds its figures."""
     if "rows" not in record:
         return {"record": record["record"]}
-    rows = [row for row in record["rows"] if row["method"] == method]
-    return {row["degradation"]: {name: rounded(row[name]) for name in METRICS if name in row} for row in rows}
+    return {
+        row["degradation"] + added: {name: rounded(row[name]) for name in METRICS if name in row}
+        for added in ("", KEPT)
+        for row in record["rows"]
+        if row["method"] == method + added
+    }
 
 
 def rounded(value: float | None) -> float | None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +22,7 @@ from ..tasks import get_task
 from ..tasks.base import Parameters
 from ..volume import Volume
 from . import baselines, degrade, metrics
+from .records import KEPT
 
 if TYPE_CHECKING:
     from ..bundles import Bundle
@@ -46,7 +48,8 @@ def evaluate(
         reference: high-resolution volume; remainder voxels at the end of odd axes are left out.
         mask: voxels that count (non-zero), on the grid of the reference; default the quality mask.
         degradations: kinds of simulated input, see `degrade.DEFINITIONS`.
-        bundles: networks to score beside the three interpolations.
+        bundles: networks to score beside the three interpolations; of truncated k-space also with the acquired
+            frequencies kept.
         parameters: parameters of the task (device, precision, tile, ...).
 
     Raises:
@@ -62,7 +65,7 @@ def evaluate(
     for n, kind in enumerate(degradations):
         part = part_of(progress, n / len(degradations), (n + 1) / len(degradations))
         coarse = degrade.degrade(target, kind, factor=FACTOR)
-        for row, estimate in estimates(coarse, bundles, chosen, part):
+        for row, estimate in estimates(coarse, bundles, chosen, part, kept=kind == "kspace"):
             scores = metrics.all_metrics(target.voxels, on_grid_of(target, estimate, row), mask=inside, peak=peak)
             rows.append({"degradation": kind, **row, **{name: finite(value) for name, value in scores.items()}})
     progress(1.0, "Done")
@@ -93,21 +96,27 @@ def of_this_task(bundle: Bundle) -> Bundle:
 
 
 def estimates(
-    coarse: Volume, bundles: list[Bundle], parameters: Parameters | None, progress: Progress
+    coarse: Volume, bundles: list[Bundle], parameters: Parameters | None, progress: Progress, *, kept: bool = False
 ) -> Iterable[tuple[dict[str, Any], Volume]]:
-    """What each method makes of the coarse volume, with the facts of its run."""
-    steps = len(baselines.BASELINES) + len(bundles)
+    """What each method makes of the coarse volume, with the facts of its run.
+
+    Args:
+        kept: let each bundle also keep the acquired frequencies.
+    """
+    runs = [(bundle, keep) for bundle in bundles for keep in ((False, True) if kept else (False,))]
+    steps = len(baselines.BASELINES) + len(runs)
     for n, kind in enumerate(baselines.BASELINES):
         progress(n / steps, kind)
         started = time.perf_counter()
         volume = baselines.upsample(coarse, FACTOR, kind)
         yield row_facts(kind, time.perf_counter() - started), volume
-    for n, bundle in enumerate(bundles, start=len(baselines.BASELINES)):
+    for n, (bundle, keep) in enumerate(runs, start=len(baselines.BASELINES)):
         started = time.perf_counter()
         step = part_of(progress, n / steps, (n + 1) / steps)
-        result = get_task(TASK).run({"input": coarse}, bundle, parameters, step)
+        result = get_task(TASK).run({"input": coarse}, bundle, replace(parameters, keep_acquired=keep), step)
         facts = {**parameters.as_dict(), **result.provenance, **result.measurements}
-        yield row_facts(bundle.name, time.perf_counter() - started, bundle, facts), result.outputs["output"]
+        name = bundle.name + (KEPT if keep else "")
+        yield row_facts(name, time.perf_counter() - started, bundle, facts), result.outputs["output"]
 
 
 def row_facts(

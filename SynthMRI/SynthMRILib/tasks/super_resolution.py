@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
+import numpy as np
+
 from .. import sharpness
 from ..bundles import Bundle, best_bundle
 from ..errors import BundleError
@@ -13,13 +15,15 @@ from ..input_checks import check_volume
 from ..intensity import IntensityScale
 from ..progress import Progress
 from ..provenance import make_provenance
+from ..slice_profile import Acquisition
 from ..volume import Volume
 from .base import InputRole, NetworkInput, Parameters, TaskResult
 
 if TYPE_CHECKING:
-    import numpy as np
     import torch
     from torch import nn
+
+    from ..evaluation.no_invention import Comparison
 
 METHODS = ("network", "bspline")
 THICK_SLICES = 2.0
@@ -34,12 +38,15 @@ class SuperResolutionParameters(Parameters):
         method: "network", or "bspline" for cubic B-spline interpolation, which needs no bundle.
         residual: also give "residual", what the result would change in the voxels of the input.
         sharpness: 0 for the bundle as it is (fidelity), up to 1 for its perceptual partner; see `sharpness.py`.
+        keep_acquired: put the frequencies of the input back into the result (data consistency). Right for volumes that
+            are as the scanner encoded them, wrong for volumes that were averaged to coarser voxels afterwards.
     """
 
     factor: int = 2
     method: str = "network"
     residual: bool = False
     sharpness: float = 0.0
+    keep_acquired: bool = False
 
 
 class SuperResolution:
@@ -109,6 +116,9 @@ def check_parameters(parameters: SuperResolutionParameters) -> list[Finding]:
     if parameters.method not in METHODS:
         text = f"Unknown method '{parameters.method}'. Choose one of: {', '.join(METHODS)}."
         return [Finding("error", "method", text)]
+    if parameters.keep_acquired and parameters.method != "network":
+        text = "Acquired frequencies are kept by the network alone: leave that off, or use the network."
+        return [Finding("error", "keep-acquired", text)]
     if parameters.tile < 0:
         return [Finding("error", "tile", "The tile size must be positive, or 0 to choose it automatically.")]
     return []
@@ -184,12 +194,28 @@ def enhance(
         **facts,
     )
     output = TASK.finish(prepared, channels[0], parameters)
-    found = no_invention.compare(inputs["input"], output)
-    findings = no_invention.findings_of(found, no_invention.levels_of(bundle.section))
+    if parameters.keep_acquired:
+        output, found = with_acquired(inputs["input"], output)
+        findings = [no_invention.kept_finding(found)]
+    else:
+        found = no_invention.compare(inputs["input"], output)
+        findings = no_invention.findings_of(found, no_invention.levels_of(bundle.section))
     provenance["consistency"] = found.as_dict()
     checked = {"consistency": found.as_dict(), "findings": [finding.as_dict() for finding in findings]}
     outputs = {"output": output, **({"residual": found.residual} if parameters.residual else {})}
     return TaskResult(outputs, provenance, {**facts, **checked, **stopwatch.facts()})
+
+
+def with_acquired(source: Volume, output: Volume) -> tuple[Volume, Comparison]:
+    """The result with the frequencies of its input, not below zero where that is not, and what it then differs by."""
+    from ..evaluation import no_invention
+
+    acquisition = Acquisition.of_k_space(source.grid)
+    voxels = acquisition.keep(output.voxels, source.voxels)
+    if source.voxels.min() >= 0:
+        np.maximum(voxels, 0, out=voxels)
+    output = output.with_voxels(voxels)
+    return output, no_invention.compare(source, output, acquisition=acquisition)
 
 
 def forward_mean(network: nn.Module, block: torch.Tensor) -> torch.Tensor:

@@ -80,6 +80,11 @@ class Uncertainty:
         except InputError as error:
             return [Finding("error", "task", str(error))]
         findings = [*task.check(inputs, bundle, options), *check_numbers(parameters)]
+        if getattr(options, "keep_acquired", False):
+            text = (
+                "Uncertainty is not known where acquired frequencies are kept: it is that of the network. Leave it off."
+            )
+            findings.append(Finding("error", "keep-acquired", text))
         if bundle is not None and calibration_for(task, bundle, options) is None:
             text = "This bundle is not calibrated: its maps show where to trust more or less, not how much."
             findings.append(Finding("warning", "uncalibrated", text))
