@@ -167,7 +167,7 @@ def test_a_lost_computing_process_costs_one_more_attempt(tmp_path):
 @pytest.mark.parametrize(
     "words, message",
     [
-        (["--set", "method"], "--set method: write NAME=VALUE with a NAME of device, factor, method,"),
+        (["--set", "method"], "--set method: write NAME=VALUE with a NAME of device, factor, keep_acquired,"),
         (["--set", "colour=red"], "--set colour=red: write NAME=VALUE"),
         (["--set", "factor=two"], "--set factor=two: the value must be like 2."),
         (["--set", "factor=3", *BSPLINE], "Factor 3 is not available. Choose factor 2."),
