@@ -13,7 +13,7 @@ from slicer.ScriptedLoadableModule import (
     ScriptedLoadableModule,
     ScriptedLoadableModuleTest,
 )
-from SynthMRIModuleLib.choices import CompareMode, Device, Formula, Method, Precision, Preset, Task
+from SynthMRIModuleLib.choices import CompareMode, Device, Formula, Method, Precision, Preset, Profile, Task
 from SynthMRIModuleLib.module_logic import TaskLogic
 from SynthMRIModuleLib.module_widget import ParameterNodeWidget
 from SynthMRIModuleLib.task_forms import FORMS, chosen_method, request_of, result_suffix
@@ -29,9 +29,9 @@ class SynthMRI(ScriptedLoadableModule):
         self.parent.dependencies = []
         self.parent.contributors = ["SynthMRI contributors"]
         self.parent.helpText = _(
-            "Enhances and synthesizes brain MR volumes: super-resolution, denoising, synthetic DIR, and motion "
-            "correction. Select the volumes, read what is said about them, and press Apply; before and after are shown "
-            "in linked views. Results are synthetic: research use only, not for diagnosis."
+            "Enhances and synthesizes brain MR volumes: super-resolution, thick slices to thin ones, denoising, "
+            "synthetic DIR, and motion correction. Select the volumes, read what is said about them, and press Apply; "
+            "before and after are shown in linked views. Results are synthetic: research use only, not for diagnosis."
         )
         self.parent.acknowledgementText = _("The model cards name the methods and the data behind each model.")
         slicer.app.connect("startupCompleted()", onStartupCompleted)
@@ -56,10 +56,12 @@ class SynthMRIParameterNode:
     task - What is to be done: the tab that is shown.
     inputVolume, motionVolume, flairVolume, t1Volume, t2Volume, maskVolume - Inputs of the tasks.
     outputVolume - The latest result.
-    method, denoisingMethod, dirMethod, motionMethod - How each task computes; empty for the task's own default.
-    bundle, denoisingBundle, dirBundle, motionBundle - Names of the models; empty for the recommended ones.
-    sharpness, residual - How much detail super-resolution adds, 0 to 1; whether its change of the input is a volume.
+    method, thickMethod, denoisingMethod, dirMethod, motionMethod - How each task computes; empty for its default.
+    bundle, thickBundle, denoisingBundle, dirBundle, motionBundle - Names of the models; empty for the recommended ones.
+    sharpness, residual - How much detail super-resolution adds, 0 to 1; whether the change of the input is a volume.
     keepAcquired - Whether super-resolution puts the acquired frequencies back into its result.
+    voxelSize, sliceDistance - Of the result of thick slices [mm]; 0 for automatic, and for slices as far as voxels.
+    sliceGap, sliceProfile - Of the acquired thick slices: gap between them [mm], how they weigh what lies across them.
     strength, noise, preset - How much noise is taken away: factor, noise level [%] (0 estimates it), kind of scanner.
     forceCorrection - Whether motion is corrected also where there is little of it or the volume is unusual.
     formula, t1Factor, smoothing - Of the arithmetic DIR: which formula, k of FLAIR - k T1w, blur [mm].
@@ -79,16 +81,22 @@ class SynthMRIParameterNode:
     motionVolume: vtkMRMLScalarVolumeNode
     outputVolume: vtkMRMLScalarVolumeNode
     method: Method = Method.NETWORK
+    thickMethod: str = ""
     denoisingMethod: str = ""
     dirMethod: str = ""
     motionMethod: str = ""
     bundle: str = ""
+    thickBundle: str = ""
     denoisingBundle: str = ""
     dirBundle: str = ""
     motionBundle: str = ""
     sharpness: Annotated[float, WithinRange(0.0, 1.0)] = 0.0
     residual: bool = False
     keepAcquired: bool = False
+    voxelSize: Annotated[float, WithinRange(0.0, 10.0)] = 0.0
+    sliceDistance: Annotated[float, WithinRange(0.0, 10.0)] = 0.0
+    sliceGap: Annotated[float, WithinRange(0.0, 20.0)] = 0.0
+    sliceProfile: Profile = Profile.GAUSSIAN
     strength: Annotated[float, WithinRange(0.0, 2.0)] = 1.0
     noise: Annotated[float, WithinRange(0.0, 30.0)] = 0.0
     preset: Preset = Preset.STANDARD
@@ -129,6 +137,7 @@ class SynthMRIWidget(ParameterNodeWidget):
         from SynthMRIModuleLib.run_panel import RunPanel
         from SynthMRIModuleLib.sharpness_row import SharpnessRow
         from SynthMRIModuleLib.task_tabs import TaskTabs
+        from SynthMRIModuleLib.thick_slices import ThickSlicesRow
 
         ParameterNodeWidget.setup(self)
         self.showPanel("UI/SynthMRI.ui")
@@ -138,6 +147,7 @@ class SynthMRIWidget(ParameterNodeWidget):
         self.methodSelector = MethodSelector(ui, on_selected=self.onMethodSelected)
         self.bundleSelector = BundleSelector(ui, task=Task.SUPER_RESOLUTION.value, on_selected=self.onBundleSelected)
         self.sharpnessRow = SharpnessRow(ui)
+        self.thickSlicesRow = ThickSlicesRow(ui)
         self.frameSelector = FrameSelector(ui)
         self.inputWatch = InputWatch(self.updatePanel)
         self.comparePanel = ComparePanel(ui)
@@ -172,6 +182,7 @@ class SynthMRIWidget(ParameterNodeWidget):
             self.bundleSelector.show_task(node.task.value)
             self.bundleSelector.show(getattr(node, FORMS[node.task].bundle), used=request["bundle"] is not None)
             self.sharpnessRow.show(request["bundle"], request["parameters"].get("sharpness"))
+            self.thickSlicesRow.show(node.inputVolume, request)
             self.methodSelector.enableNetworkChoices(request["bundle"] is not None or method == "auto")
         inputs = [volume for volume in request["inputNode"].values() if volume] if request else []
         self.inputWatch.watch(inputs)
@@ -254,7 +265,8 @@ class SynthMRILogic(TaskLogic):
         :param inputNode: scalar volume, or volumes by role for a task with several inputs; copied, never changed.
         :param bundle: name of the model; empty or None for the recommended one.
         :param parameters: parameters of the task that differ from their defaults, e.g. {"method": "bspline"}.
-        :param task: "super-resolution" (the default), "denoising", "synthetic-dir" or "motion-correction".
+        :param task: "super-resolution" (the default), "through-plane" (thick slices), "denoising", "synthetic-dir" or
+            "motion-correction".
         :param onProgress: gets the fraction done (0 to 1), what is being done, and the seconds left or None.
         :param onFinished: gets the new volume node; onError: the error, the scene is as it was.
         """

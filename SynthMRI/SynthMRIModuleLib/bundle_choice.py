@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 AUTOMATIC = ""
 
 #: Methods that compute without a network, hence without PyTorch.
-METHODS_WITHOUT_NETWORK = ("bspline", "dictionary", "arithmetic")
+METHODS_WITHOUT_NETWORK = ("bspline", "total-variation", "dictionary", "arithmetic")
 #: Methods that need no bundle of their task; those not above use a network for something else.
 METHODS_WITHOUT_BUNDLE = (*METHODS_WITHOUT_NETWORK, "autofocus", "measure")
 
@@ -31,11 +31,19 @@ def chosen_bundle(task: str, name: str | None, parameters: dict[str, Any]) -> Bu
     Raises BundleError with a sentence when it is missing or unusable.
     """
     from SynthMRILib.bundles import load_bundle
+    from SynthMRILib.errors import BundleError
 
-    task, parameters = judged_request(task, parameters)
-    if not uses_network(task, chosen_method_name(task, parameters), name):
+    judged, parameters = judged_request(task, parameters)
+    if not uses_network(judged, chosen_method_name(judged, parameters), name):
         return None
-    return load_bundle(name) if name else _preferred_bundle(task)
+    if task == "uncertainty" and not bundles_of(judged):
+        raise BundleError(
+            _(
+                "No model for this task is installed, and only what a network computes has an uncertainty. "
+                "Install a model, or select another task."
+            )
+        )
+    return load_bundle(name) if name else _preferred_bundle(judged)
 
 
 def judged_request(task: str, parameters: dict[str, Any]) -> tuple[str, dict[str, Any]]:
@@ -62,9 +70,32 @@ def needs_packages(task: str, parameters: dict[str, Any], bundle: str | None) ->
 
 def chosen_method_name(task: str, parameters: dict[str, Any]) -> str:
     """The method a request asks for, "" for a task that has one way only."""
+    return str(parameters.get("method") or default_method(task))
+
+
+def default_method(task: str) -> str:
+    """The method that a task takes when none is asked for: without a sound bundle what serves in its place, if any."""
+    from SynthMRILib.tasks import get_task
+
     from .task_forms import task_parameters
 
-    return str(parameters.get("method", task_parameters(task).get("method", "")))
+    fallback = getattr(get_task(task), "fallback_method", "")
+    if fallback and all(bundle.experimental for bundle in bundles_of(task)):
+        return fallback
+    return task_parameters(task).get("method", "")
+
+
+def offered_methods(task: str, chosen: str) -> tuple[str, ...]:
+    """The methods a panel offers: of a task that has something in its place, the network only once one is installed.
+
+    What is chosen already, maybe in a scene from elsewhere, is always among them.
+    """
+    from SynthMRILib.tasks import get_task
+
+    from .task_forms import task_methods
+
+    optional = hasattr(get_task(task), "fallback_method") and not bundles_of(task)
+    return tuple(m for m in task_methods(task) if m == chosen or not (optional and m == "network"))
 
 
 def _preferred_bundle(task: str) -> Bundle:

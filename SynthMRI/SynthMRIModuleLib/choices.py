@@ -11,6 +11,7 @@ class Task(enum.Enum):
     """What the SynthMRI panel does; the value is the engine's name of the task."""
 
     SUPER_RESOLUTION = "super-resolution"
+    THICK_SLICES = "through-plane"
     DENOISING = "denoising"
     SYNTHETIC_DIR = "synthetic-dir"
     MOTION_CORRECTION = "motion-correction"
@@ -18,6 +19,7 @@ class Task(enum.Enum):
     def label(self) -> str:
         return {
             "super-resolution": _("Super-resolution"),
+            "through-plane": _("Thick slices"),
             "denoising": _("Denoising"),
             "synthetic-dir": _("Synthetic DIR"),
             "motion-correction": _("Motion correction"),
@@ -32,6 +34,16 @@ class Method(enum.Enum):
 
     def label(self) -> str:
         return {"network": _("Network"), "bspline": _("B-spline interpolation")}[self.value]
+
+
+class Profile(enum.Enum):
+    """How acquired slices weigh what lies across them; the value is the task's `profile`."""
+
+    GAUSSIAN = "gaussian"
+    BOX = "box"
+
+    def label(self) -> str:
+        return {"gaussian": _("Gaussian (bell curve)"), "box": _("Box (all alike)")}[self.value]
 
 
 class Preset(enum.Enum):

@@ -15,7 +15,9 @@ from .compare_extras import CompareExtras
 from .comparison import Compared, Comparison
 from .difference import reason_no_difference
 from .plots import HISTOGRAM, JOINT
-from .result_nodes import OUTPUT_ATTRIBUTE, source_of, uncertainty_of
+from .result_nodes import OUTPUT_ATTRIBUTE, TASK_ATTRIBUTE, source_of, uncertainty_of
+from .thick_slices import TASK as THIN
+from .thick_slices import view_across
 
 BLINK_INTERVAL_MS = 700
 #: Rows that only one way of comparing needs.
@@ -111,6 +113,7 @@ class ComparePanel(VTKObservationMixin):
             result,
             self._extras.difference(result) if wants_difference else None,
             uncertainty_of(result) if node.showUncertainty else None,
+            orientation=view_across(source_of(result)) if result.GetAttribute(TASK_ATTRIBUTE) == THIN else "",
             single=node.compareMode != CompareMode.SIDE_BY_SIDE,
             chart=self._extras.chart(result, self._chart_kind) if self._chart_kind else None,
         )

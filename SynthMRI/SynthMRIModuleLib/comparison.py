@@ -25,6 +25,9 @@ from .side_marks import SideMarks
 from .swipe import Swipe
 from .window_link import WindowLink
 
+#: How the views are turned unless a pair asks for something else.
+USUAL = "Axial"
+
 
 @dataclass(frozen=True)
 class Compared:
@@ -37,6 +40,7 @@ class Compared:
         uncertainty: map of the result, or None.
         single: one view with both on top of each other in place of one for each.
         chart: plot chart below, or None.
+        orientation: how the views are turned for this pair at first, e.g. "Coronal"; "" leaves them as they are.
     """
 
     before: slicer.vtkMRMLScalarVolumeNode
@@ -45,6 +49,7 @@ class Compared:
     uncertainty: slicer.vtkMRMLScalarVolumeNode | None = None
     single: bool = False
     chart: slicer.vtkMRMLPlotChartNode | None = None
+    orientation: str = ""
 
     def layout(self) -> int:
         wanted = {
@@ -73,6 +78,7 @@ class Comparison:
     def __init__(self, on_split: Callable[[float], None] = lambda _position: None) -> None:
         self._previous_layout: int | None = None
         self._pair: tuple[str, str] | None = None
+        self._turned = False
         self._marks = SideMarks()
         self._window_link = WindowLink()
         self._swipe = Swipe(on_split)
@@ -84,7 +90,7 @@ class Comparison:
         return node is not None and node.GetViewArrangement() in layout_ids()
 
     def show(self, compared: Compared, *, same_contrast: bool = True) -> None:
-        """Switch to the views, all in the acquisition plane of `before` and at the same place."""
+        """Switch to the views, all in the plane of `before`'s voxels that is nearest, and at the same place."""
         manager = slicer.app.layoutManager()
         if manager is None:
             return
@@ -96,6 +102,8 @@ class Comparison:
         self._pair = pair
         manager.setLayout(compared.layout())
         views = slice_views(compared.layout())
+        if place is None:
+            self._turn(views, compared.orientation)
         for view in views:
             _fill_view(manager.sliceWidget(view), compared.volume_of(view), plane_of=compared.before)
         if compared.single:
@@ -132,6 +140,12 @@ class Comparison:
         self._previous_layout = self._pair = None
         self._marks.stop()
         self._window_link.stop()
+
+    def _turn(self, views: list[str], orientation: str) -> None:
+        """Turn the views as a new pair asks for; they are turned back for the next one that asks for nothing."""
+        for view in views if orientation or self._turned else ():
+            slicer.app.layoutManager().sliceWidget(view).mrmlSliceNode().SetOrientation(orientation or USUAL)
+        self._turned = bool(orientation)
 
     def _place(self) -> slicer.vtkMRMLSliceNode | None:
         """The slice node of a view that is shown now: its place is kept when views are added or taken away."""

@@ -8,7 +8,7 @@ from typing import Any
 import qt
 from slicer.i18n import tr as _
 
-from .task_forms import task_methods
+from .bundle_choice import offered_methods
 
 #: Widgets that only methods with a network use.
 NETWORK_WIDGETS = (
@@ -28,7 +28,7 @@ def method_words(method: str) -> tuple[str, str]:
         "bspline": (_("B-spline interpolation"), _("Finer voxels without any added detail; needs no model.")),
         "total-variation": (
             _("Total variation"),
-            _("The smoothest volume that agrees with the acquired slices; needs no model."),
+            _("The volume with the fewest edges that explains the acquired slices; needs no model."),
         ),
         "dictionary": (
             _("Tissue parameters and signal equation"),
@@ -67,18 +67,18 @@ class MethodSelector:
     def __init__(self, ui: Any, *, on_selected: Callable[[str], None]) -> None:
         self._ui = ui
         self._on_selected = on_selected
-        self._filled: str | None = None
+        self._filled: tuple[str, ...] = ()
         self._filling = False
         ui.methodComboBox.connect("currentIndexChanged(int)", self._on_index_changed)
 
     def show(self, task: str, method: str) -> None:
         """Offer the methods of the task and select one; hidden where there is no choice."""
-        methods = task_methods(task)
+        methods = offered_methods(task, method)
         for widget in (self._ui.methodLabel, self._ui.methodComboBox):
             widget.visible = bool(methods)
         self._filling = True
-        if self._filled != task:
-            self._filled = task
+        if self._filled != methods:
+            self._filled = methods
             self._ui.methodComboBox.clear()
             for name in methods:
                 label, sentence = method_words(name)

@@ -71,7 +71,9 @@ class Request:
 
 
 class RequestCheck:
-    """Checks requests; the last answer is kept until the request or the voxels change.
+    """Checks requests; the last answer about voxels is kept until the request or the voxels change.
+
+    What is found at once is looked at anew each time: a model that was missing may be there now.
 
     An "error" among the findings means that the request cannot run.
     """
@@ -93,7 +95,9 @@ class RequestCheck:
         key = request.key()
         if key != self._key:
             found, work = request.prepare()
-            self._key, self._findings = key, found + (work() if work is not None else [])
+            if work is None:
+                return found
+            self._key, self._findings = key, found + work()
         return self._findings
 
     def later(self, request: Request, on_checked: Callable[[list[Finding]], None]) -> None:
@@ -111,7 +115,7 @@ class RequestCheck:
             return
         found, work = request.prepare()
         if work is None:
-            self._answer(key, found)
+            on_checked(found)
             return
         self._asked = key
         self._call.start(work, lambda more: self._done(request, key, found + more), self._failed)

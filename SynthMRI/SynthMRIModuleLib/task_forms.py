@@ -7,12 +7,14 @@ have is neither shown nor passed on.
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass, fields
+from collections.abc import Callable
+from dataclasses import dataclass, field, fields
 from functools import cache
 from typing import Any
 
-from .bundle_choice import uses_network
+from .bundle_choice import default_method, uses_network
 from .choices import Method, Task
+from .thick_slices import thin_suffix, wanted_spacing
 
 #: Parameters that every task has: engine name -> field of the parameter node.
 COMMON = {"device": "device", "precision": "precision", "tile": "tile", "seed": "seed"}
@@ -28,6 +30,7 @@ class TaskForm:
         method: field that holds the method.
         parameters: field for each parameter of this task alone.
         suffix: what is added to the name of the leading input.
+        derived: for a parameter that is no field's value as it is: what makes it of the parameter node.
     """
 
     roles: dict[str, str]
@@ -35,6 +38,11 @@ class TaskForm:
     method: str
     parameters: dict[str, str]
     suffix: str
+    derived: dict[str, Callable[[Any], Any]] = field(default_factory=dict)
+
+    def has(self, parameter: str) -> bool:
+        """Whether the panel has a place for a parameter."""
+        return parameter in self.parameters or parameter in self.derived
 
 
 FORMS: dict[Task, TaskForm] = {
@@ -44,6 +52,14 @@ FORMS: dict[Task, TaskForm] = {
         "method",
         {"sharpness": "sharpness", "residual": "residual", "keep_acquired": "keepAcquired"},
         "SYNTH 2x",
+    ),
+    Task.THICK_SLICES: TaskForm(
+        {"input": "inputVolume"},
+        "thickBundle",
+        "thickMethod",
+        {"gap": "sliceGap", "profile": "sliceProfile", "residual": "residual"},
+        "SYNTH thin slices",
+        {"spacing": wanted_spacing},
     ),
     Task.DENOISING: TaskForm(
         {"input": "inputVolume"},
@@ -106,7 +122,7 @@ def task_methods(task: str) -> tuple[str, ...]:
 def chosen_method(task: Task, node: Any) -> str:
     """The method stored in the parameter node, or the task's own default; "" for a task without a choice."""
     stored = plain(getattr(node, FORMS[task].method))
-    return stored or task_parameters(task.value).get("method", "")
+    return stored or default_method(task.value)
 
 
 def request_of(task: Task, node: Any) -> dict[str, Any]:
@@ -114,6 +130,7 @@ def request_of(task: Task, node: Any) -> dict[str, Any]:
     form, known = FORMS[task], task_parameters(task.value)
     fields_used = {name: field for name, field in {**COMMON, **form.parameters}.items() if name in known}
     parameters = {name: plain(getattr(node, field)) for name, field in fields_used.items()}
+    parameters |= {name: make(node) for name, make in form.derived.items()}
     method = chosen_method(task, node)
     if method:
         parameters["method"] = method
@@ -132,6 +149,8 @@ def request_of(task: Task, node: Any) -> dict[str, Any]:
 def result_suffix(task: Task, parameters: dict[str, Any]) -> str:
     """What is added to the name of the leading input: whatever sets one result apart from others of the same task."""
     suffix = FORMS[task].suffix
+    if task == Task.THICK_SLICES:
+        return f"{suffix}{thin_suffix(parameters)}"
     if parameters.get("method") == Method.BSPLINE.value:
         return f"{suffix} B-spline"
     if sharpness := parameters.get("sharpness", 0):

@@ -11,8 +11,9 @@ from slicer.i18n import tr as _
 from .choices import Task
 from .sharpness_row import WIDGETS as SHARPNESS_WIDGETS
 from .task_forms import FORMS, available_tasks, task_parameters
+from .thick_slices import WIDGETS as THICK_SLICES_WIDGETS
 
-ENHANCEMENTS = (Task.SUPER_RESOLUTION, Task.DENOISING)
+ENHANCEMENTS = (Task.SUPER_RESOLUTION, Task.THICK_SLICES, Task.DENOISING)
 PAGES: dict[str, tuple[Task, ...]] = {
     "enhancePage": ENHANCEMENTS,
     "dirPage": (Task.SYNTHETIC_DIR,),
@@ -24,6 +25,9 @@ ROWS = {
     "force": ("forceLabel", "forceCheckBox"),
     "residual": ("residualLabel", "residualCheckBox"),
     "keep_acquired": ("keepAcquiredLabel", "keepAcquiredCheckBox"),
+    "spacing": THICK_SLICES_WIDGETS,
+    "gap": ("sliceGapLabel", "sliceGapSpinBox"),
+    "profile": ("sliceProfileLabel", "sliceProfileComboBox"),
     "strength": ("strengthLabel", "strengthSliderWidget"),
     "noise": ("noiseLabel", "noiseSliderWidget"),
     "preset": ("presetLabel", "presetComboBox"),
@@ -38,6 +42,8 @@ METHOD_ROWS = {
     "arithmetic": ("formula", "factor", "smoothing"),
     "network": ("sharpness", "residual", "keep_acquired", "strength"),
 }
+#: Parameters that every method of this task uses all the same.
+ALWAYS = {Task.THICK_SLICES: ("residual",)}
 
 
 class TaskTabs:
@@ -59,7 +65,7 @@ class TaskTabs:
         for name, tasks in PAGES.items():
             index = ui.taskTabWidget.indexOf(getattr(ui, name))
             ui.taskTabWidget.setTabEnabled(index, any(task in self._tasks for task in tasks))
-        ui.taskTabWidget.setTabToolTip(0, _("Finer voxels, or less noise, from one volume."))
+        ui.taskTabWidget.setTabToolTip(0, _("Finer voxels, thinner slices, or less noise, from one volume."))
         ui.taskTabWidget.setTabToolTip(1, _("A double inversion recovery volume from FLAIR with T1w, T2w or both."))
         ui.taskTabWidget.setTabToolTip(2, _("Less blurring and ghosting from a volume whose patient moved."))
         ui.taskTabWidget.connect("currentChanged(int)", self._on_changed)
@@ -78,7 +84,8 @@ class TaskTabs:
         known = task_parameters(task.value) if task in self._tasks else {}
         for parameter, widgets in ROWS.items():
             of_method = all(parameter not in names or method in ("", m) for m, names in METHOD_ROWS.items())
-            shown = parameter in known and parameter in FORMS[task].parameters and of_method
+            of_method = of_method or parameter in ALWAYS.get(task, ())
+            shown = parameter in known and FORMS[task].has(parameter) and of_method
             for name in widgets:
                 getattr(ui, name).visible = shown
 

@@ -16,6 +16,7 @@ PANELS = {name: ROOT / name / "Resources" / "UI" / f"{name}.ui" for name in MODU
 CONTROLS = {
     "QComboBox",
     "QSpinBox",
+    "QDoubleSpinBox",
     "QCheckBox",
     "QPushButton",
     "QPlainTextEdit",

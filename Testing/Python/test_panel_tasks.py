@@ -56,7 +56,7 @@ def test_every_role_and_parameter_of_a_task_has_its_place_in_the_panel():
     for task in tasks:
         form = FORMS[task]
         assert [role.name for role in get_task(task.value).roles] == list(form.roles)
-        placed = {*COMMON, *form.parameters, "method"}
+        placed = {*COMMON, *form.parameters, *form.derived, "method"}
         missing = set(task_parameters(task.value)) - placed
         assert missing <= set(not_offered), f"{task.value}: {missing}"
         fields = [*form.roles.values(), *form.parameters.values(), form.bundle, form.method]

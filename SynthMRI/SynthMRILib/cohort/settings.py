@@ -23,6 +23,7 @@ from .cases import Case, input_signature
 #: Tasks that need a bundle when their method is the network, and the task whose bundles they use.
 BUNDLE_TASKS = {
     "super-resolution": "super-resolution",
+    "through-plane": "through-plane",
     "denoising": "denoising",
     "motion-correction": "motion-correction",
     "uncertainty": "super-resolution",
@@ -108,7 +109,12 @@ def chosen_bundle(task: str, parameters: Parameters, bundle: str | None) -> Bund
         return load_bundle(bundle)
     if task not in BUNDLE_TASKS or getattr(parameters, "method", "network") != "network":
         return None
-    return best_bundle(BUNDLE_TASKS[task])
+    try:
+        return best_bundle(BUNDLE_TASKS[task])
+    except BundleError:
+        if hasattr(get_task(task), "fallback_method"):
+            return None
+        raise
 
 
 def check_parameters(task: str, parameters: Parameters, bundle: Bundle | None) -> None:

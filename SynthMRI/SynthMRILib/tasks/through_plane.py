@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from ..bundles import Bundle, best_bundle
-from ..errors import BundleError, InputError
+from ..errors import BundleError
 from ..findings import Finding, raise_on_error
 from ..input_checks import check_volume
 from ..intensity import IntensityScale
@@ -23,19 +23,13 @@ from ..provenance import make_provenance
 from ..slice_profile import PROFILES
 from ..through_plane import resampling
 from ..through_plane.conditions import channels, conditions
+from ..through_plane.request import METHODS, check_parameters, check_slices, target_grid
 from ..volume import Grid, Volume
 from .base import InputRole, NetworkInput, Parameters, TaskResult
 from .super_resolution import check_bundle, forward_mean
 
-METHODS = ("network", "total-variation", "bspline")
-#: Slices that are less than this many voxels of the result apart hold next to nothing to restore.
-LEAST_RATIO = 1.5
-#: Slice distances, in voxels of the result, that the network was trained for.
-TRAINED_RATIO = 6.0
 #: Weight and iterations of total variation; chosen on patient07.
 WEIGHT, ITERATIONS = 0.006, 300
-#: Smallest automatic spacing [mm].
-FINEST = 0.5
 
 
 @dataclass(frozen=True)
@@ -43,7 +37,8 @@ class ThroughPlaneParameters(Parameters):
     """Parameters of through-plane super-resolution.
 
     Args:
-        spacing: of the result along (i, j, k) [mm]; empty for isotropic voxels of the smallest spacing of the input.
+        spacing: of the result along (i, j, k) [mm]; 0 for the smallest spacing of the input, but not less than 0.5 mm;
+            empty for that along all axes.
         gap: between slices [mm]: slices are as much thinner than their distance.
         profile: of the slices, "gaussian" or "box"; method "total-variation" and the no-invention check rely on it.
         method: "network", or "total-variation" or "bspline", which need no bundle.
@@ -66,6 +61,8 @@ class ThroughPlane:
         InputRole("input", "Input volume", True, "brain MR in thick slices: T1w, T2w, FLAIR or contrast-enhanced T1w"),
     )
     parameters_class: ClassVar[type[Parameters]] = ThroughPlaneParameters
+    #: What serves in place of the network while no bundle for it is installed.
+    fallback_method: ClassVar[str] = "total-variation"
 
     def check(
         self, inputs: dict[str, Volume], bundle: Bundle | None, parameters: ThroughPlaneParameters
@@ -131,12 +128,6 @@ class ThroughPlane:
         return prepared.as_volume(np.ascontiguousarray(np.moveaxis(voxels, 0, axis)), spread=spread)
 
 
-def target_grid(grid: Grid, parameters: ThroughPlaneParameters) -> Grid:
-    """The grid that was asked for. Raises InputError when it cannot be."""
-    spacing = parameters.spacing or [max(min(grid.spacing), FINEST)] * 3
-    return resampling.grid_of_spacing(grid, tuple(float(s) for s in spacing))
-
-
 def installed_bundle() -> tuple[Bundle | None, list[Finding]]:
     """The best installed bundle, or none and the finding that says so."""
     try:
@@ -144,47 +135,6 @@ def installed_bundle() -> tuple[Bundle | None, list[Finding]]:
     except BundleError:
         text = "No network for thick slices is installed: the volume is reconstructed by total variation instead."
         return None, [Finding("warning", "no-network", text)]
-
-
-def check_parameters(parameters: ThroughPlaneParameters) -> list[Finding]:
-    if parameters.method not in METHODS:
-        text = f"Unknown method '{parameters.method}'. Choose one of: {', '.join(METHODS)}."
-        return [Finding("error", "method", text)]
-    if parameters.profile not in PROFILES:
-        text = f"Unknown slice profile '{parameters.profile}'. Choose one of: {', '.join(PROFILES)}."
-        return [Finding("error", "profile", text)]
-    if parameters.spacing and (len(parameters.spacing) != 3 or not all(0.1 <= s <= 10 for s in parameters.spacing)):
-        text = f"The spacing must be three lengths between 0.1 and 10 mm, not {list(parameters.spacing)}."
-        return [Finding("error", "spacing", text)]
-    if parameters.gap < 0:
-        return [Finding("error", "gap", f"The gap between slices must not be negative, as {parameters.gap:g} mm is.")]
-    if parameters.tile < 0:
-        return [Finding("error", "tile", "The tile size must be positive, or 0 to choose it automatically.")]
-    return []
-
-
-def check_slices(grid: Grid, parameters: ThroughPlaneParameters) -> list[Finding]:
-    """Whether the grid asked for is one to sharpen for."""
-    try:
-        target = target_grid(grid, parameters)
-    except InputError as error:
-        return [Finding("error", "spacing", str(error))]
-    axis = resampling.thick_axis(grid, target)
-    distance = grid.spacing[2 - axis]
-    ratio = distance / target.spacing[2 - axis]
-    if parameters.gap >= distance:
-        text = f"The gap ({parameters.gap:g} mm) must be smaller than the distance of slices ({distance:.3g} mm)."
-        return [Finding("error", "gap", text)]
-    if parameters.method != "bspline" and ratio < LEAST_RATIO:
-        text = "At the spacing asked for no axis gets much finer: there is hardly anything to restore."
-        return [Finding("info", "slices-thin", text)]
-    if parameters.method == "network" and ratio > TRAINED_RATIO:
-        text = (
-            f"The slices are {ratio:.1f} voxels of the result apart; the network was trained for up to "
-            f"{TRAINED_RATIO:g}. Ask for a larger spacing."
-        )
-        return [Finding("warning", "slices-thick", text)]
-    return []
 
 
 def without_network(
@@ -258,7 +208,7 @@ def checked(
     thickness = thickness_of(source.grid, output.grid, parameters)
     found = no_invention.compare(source, output, thickness=thickness, kind=parameters.profile)
     levels = no_invention.levels_of(bundle.section) if bundle else None
-    findings = [*notes, *(no_invention.findings_of(found, levels) if bundle else [])]
+    findings = [*notes, *no_invention.findings_of(found, levels)]
     told = {"consistency": found.as_dict(), "findings": [f.as_dict() for f in findings]}
     provenance = make_provenance(
         task=ThroughPlane.name,
@@ -273,3 +223,5 @@ def checked(
 
 
 TASK = ThroughPlane()
+
+__all__ = ["METHODS", "PROFILES", "TASK", "ThroughPlane", "ThroughPlaneParameters"]
