@@ -1,4 +1,4 @@
-"""Which contrast a volume node most likely holds, from its DICOM header where there is one, else from its name."""
+"""What a volume node most likely holds: its contrast, by DICOM header or name, and how thick its slices are."""
 
 from __future__ import annotations
 
@@ -25,6 +25,7 @@ TAGS = {
     "echo": "0018,0081",
     "inversion": "0018,0082",
     "agent": "0018,0010",
+    "thickness": "0018,0050",
 }
 INSTANCES_ATTRIBUTE = "DICOM.instanceUIDs"
 
@@ -61,6 +62,11 @@ def contrast_from_times(facts: dict[str, str]) -> str:
 def is_brain_mask(node: slicer.vtkMRMLNode) -> bool:
     """True for a label map that is named like a brain mask."""
     return node.IsA("vtkMRMLLabelMapVolumeNode") and bool(re.search(MASK, (node.GetName() or "").lower()))
+
+
+def slice_thickness(node: slicer.vtkMRMLNode) -> float | None:
+    """Thickness of the acquired slices [mm] as the DICOM header tells; None where there is none."""
+    return _number(dicom_facts(node).get("thickness", ""))
 
 
 def dicom_facts(node: slicer.vtkMRMLNode) -> dict[str, str]:

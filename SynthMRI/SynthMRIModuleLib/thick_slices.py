@@ -12,6 +12,7 @@ import numpy as np
 import slicer
 from slicer.i18n import tr as _
 
+from .contrasts import slice_thickness
 from .node_volume import ijk_to_ras, reason_not_usable, voxels_on_node
 
 WIDGETS = (
@@ -19,10 +20,12 @@ WIDGETS = (
     "thickSlicesHintLabel",
 )
 TASK = "through-plane"
+#: Gaps that differ by less count as equal [mm].
+SAME_GAP = 0.05
 
 
 class ThickSlicesRow:
-    """Says what the voxels become, and how many there will be.
+    """Says what the voxels become, how many there will be, and where the DICOM header tells of another gap.
 
     Args:
         ui: widgets by name: thickSlicesHintLabel.
@@ -33,7 +36,10 @@ class ThickSlicesRow:
 
     def show(self, volume: slicer.vtkMRMLScalarVolumeNode | None, request: dict[str, Any]) -> None:
         """Follow the input and the request; hidden where there is nothing to say."""
-        words = size_in_words(volume, request["parameters"]) if request["task"] == TASK else ""
+        words = ""
+        if request["task"] == TASK:
+            told = [size_in_words(volume, request["parameters"]), gap_in_words(volume, request["parameters"]["gap"])]
+            words = "\n".join(filter(None, told))
         self._ui.thickSlicesHintLabel.text = words
         self._ui.thickSlicesHintLabel.visible = bool(words)
 
@@ -70,6 +76,19 @@ def size_in_words(volume: slicer.vtkMRMLScalarVolumeNode | None, parameters: dic
         return ""
     return _("{before} mm become {after} mm: {size} voxels.").format(
         before=_lengths(grid.spacing), after=_lengths(target.spacing), size=" x ".join(map(str, target.size))
+    )
+
+
+def gap_in_words(volume: slicer.vtkMRMLScalarVolumeNode | None, chosen: float) -> str:
+    """The gap that the DICOM header tells of where another one is chosen [mm]; "" where it tells of none."""
+    thickness = slice_thickness(volume) if volume is not None else None
+    if not thickness:
+        return ""
+    gap = round(volume.GetSpacing()[slice_axis(volume)] - thickness, 2)
+    if gap < 0 or abs(gap - chosen) < SAME_GAP:
+        return ""
+    return _("The DICOM header tells of slices {thickness:.3g} mm thick, so the gap is {gap:g} mm.").format(
+        thickness=thickness, gap=gap
     )
 
 

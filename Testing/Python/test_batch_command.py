@@ -87,6 +87,33 @@ def test_a_data_set_becomes_derivatives_that_tell_how_they_were_made_and_no_path
     assert not [text for text in texts if "JaneDoe" in text or str(tmp_path) in text]
 
 
+def test_thick_slices_of_a_cohort_become_thin_without_a_network(tmp_path, capsys, monkeypatch):
+    """A gap that only some cases allow fails those alone; the settings themselves are not refused for it."""
+    (tmp_path / "none").mkdir()
+    monkeypatch.setenv("SYNTHMRI_MODELS", str(tmp_path / "none"))
+    write_scan(tmp_path / "in" / "thick.nii", spacing=(1, 1, 4))
+    write_scan(tmp_path / "in" / "thin.nii", spacing=(1, 1, 1.2))
+    words = ["--input", tmp_path / "in", "--output", tmp_path / "out", "--set", "spacing=[1, 1, 2]", "--set", "gap=1.5"]
+    assert cli.main(["batch", "through-plane", *map(str, words)]) == 1
+    assert capsys.readouterr().err.splitlines() == [
+        "synthmri: thin: The gap (1.5 mm) must be smaller than the distance of slices (1 mm)."
+    ]
+    output = read_volume(tmp_path / "out" / "thick_desc-throughplane.nii.gz")
+    assert output.spacing == pytest.approx((1, 1, 2)) and output.shape == (40, 20, 20)
+    record = records_of(tmp_path / "out")["thick"]
+    assert record["facts"]["measurements"]["method_used"] == "total-variation"
+
+
+def test_a_batch_of_thick_slices_remembers_the_network_that_it_used(tmp_path, monkeypatch):
+    monkeypatch.setenv("SYNTHMRI_MODELS", str(tmp_path / "models"))
+    make_bundle(tmp_path / "models" / "thin", task="through-plane")
+    settings = [
+        make_settings("through-plane", {"method": method}, output=tmp_path / "out")
+        for method in ("network", "total-variation")
+    ]
+    assert settings[0].bundle_facts["name"] == "thin" and settings[1].bundle is None
+
+
 def test_a_data_set_of_another_program_is_not_written_into(tmp_path, capsys):
     write_scan(tmp_path / "in" / "sub-01" / "anat" / "sub-01_T1w.nii")
     (tmp_path / "in" / "dataset_description.json").write_text("{}")

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pydicom
 import pytest
 import torch
 from bundle_support import described
 from conftest import head_like, placed_grid
+from dicom_files import STRAIGHT, stack, write_series
 from module_support import head_node, node_matrix, place, scene_facts
 from panel_support import (
     SECONDS,
@@ -21,6 +24,8 @@ from panel_support import (
     synthetic_volumes,
     wait_for_end,
 )
+from SlicerDesktop.application.dicom_database import DICOMDatabase
+from SlicerDesktop.proxies import proxy_for
 from SynthMRILib.through_plane import request
 
 TOTAL_VARIATION, BSPLINE, NETWORK = "Total variation", "B-spline interpolation", "Network"
@@ -116,6 +121,29 @@ def test_the_slice_distance_goes_with_the_slices_wherever_they_lie(desktop, pane
     assert panel.ui.thickSlicesHintLabel.text.endswith("0.9 x 2 x 0.9 mm: 32 x 36 x 30 voxels.")
 
 
+@pytest.mark.parametrize("thickness, gap", [(2.6, "0.4"), (3, None), (3.5, None)])
+def test_the_gap_that_the_dicom_header_tells_of_is_said_until_it_is_chosen(
+    desktop, panel, slicer_scene, tmp_path, monkeypatch, thickness, gap
+):
+    """Slices that touch, as 0 mm says, and slices that overlap need no word."""
+
+    def change(_index, dataset):
+        dataset.SliceThickness = thickness
+
+    files = write_series(tmp_path / "series", stack(), STRAIGHT, change=change)
+    node = slicer_scene.util.getNode("T2w")
+    node.SetAttribute("DICOM.instanceUIDs", " ".join(str(pydicom.dcmread(f).SOPInstanceUID) for f in files))
+    database = DICOMDatabase()
+    database.import_folder(tmp_path / "series")
+    monkeypatch.setattr(slicer_scene, "dicomDatabase", proxy_for(database), raising=False)
+    set_lengths(desktop, panel, voxelSize=1)
+    words = f"The DICOM header tells of slices {thickness:g} mm thick, so the gap is {gap} mm."
+    assert (words in panel.ui.thickSlicesHintLabel.text) == (gap is not None)
+    assert ("DICOM" in panel.ui.thickSlicesHintLabel.text) == (gap is not None)
+    set_lengths(desktop, panel, sliceGap=float(gap or 0))
+    assert "DICOM" not in panel.ui.thickSlicesHintLabel.text
+
+
 def test_apply_adds_thin_slices_that_are_seen_from_their_edge_beside_the_thick_ones(desktop, panel, slicer_scene):
     ui, source = panel.ui, slicer_scene.util.getNode("T2w")
     set_lengths(desktop, panel, voxelSize=0.6, sliceGap=0.3)
@@ -127,15 +155,11 @@ def test_apply_adds_thin_slices_that_are_seen_from_their_edge_beside_the_thick_o
     result, residual = (slicer_scene.util.getNode(n) for n in (name, f"{name} RESIDUAL"))
     assert spacing_of(result) == (0.6, 0.6, 0.6) and spacing_of(residual) == spacing_of(source)
     assert result.GetNodeReference("SynthMRI.Source") is source and result.GetAttribute("SynthMRI.Synthetic") == "1"
-    from SynthMRIModuleLib.result_nodes import provenance_of
-
-    told = provenance_of(result)
+    told = json.loads(result.GetAttribute("SynthMRI.Provenance"))
     assert (told["task"], told["method_used"], told["synthetic"]) == ("through-plane", "total-variation", True)
     assert told["parameters"]["gap"] == 0.3 and told["parameters"]["spacing"] == [0.6, 0.6, 0.6]
-    assert told["consistency"]["rms_percent"] < 2
-    middles = [node_matrix(n) @ [*(np.array(slicer_scene.util.arrayFromVolume(n).shape[::-1]) / 2 - 0.5), 1]
-               for n in (source, result)]  # fmt: skip
-    np.testing.assert_allclose(*middles, atol=1e-6)
+    assert told["consistency"]["rms_percent"] < 3
+    np.testing.assert_allclose(middle_of(source), middle_of(result), atol=1e-6)
     assert shown_volumes(slicer_scene) == {"SynthMRIBefore": "T2w", "SynthMRIAfter": name}
     assert normal_of(slicer_scene, "SynthMRIBefore") == normal_of(slicer_scene, "SynthMRIAfter") == "A"
     ui.differenceCheckBox.click()
@@ -143,6 +167,11 @@ def test_apply_adds_thin_slices_that_are_seen_from_their_edge_beside_the_thick_o
     assert normal_of(slicer_scene, "SynthMRIDifference") == "A"
     difference = slicer_scene.util.getNode(f"{name} DIFFERENCE")
     assert spacing_of(difference) == (0.6, 0.6, 0.6)
+
+
+def middle_of(node) -> np.ndarray:
+    """Middle of a volume in RAS [mm]."""
+    return (node_matrix(node) @ [*((np.array(node.GetImageData().GetDimensions()) - 1) / 2), 1])[:3]
 
 
 def normal_of(slicer, view: str) -> str:

@@ -124,6 +124,14 @@ def test_the_automatic_spacing_is_isotropic() -> None:
     assert output.spacing == pytest.approx((0.8, 0.8, 0.8))
 
 
+def test_a_spacing_of_zero_is_the_automatic_one() -> None:
+    volume = Volume(head_like((16, 40, 40)), Grid.from_spacing((16, 40, 40), (0.8, 0.8, 4.0)))
+    parameters = ThroughPlaneParameters(method="bspline", spacing=[0, 0, 2])
+    assert TASK.run({"input": volume}, None, parameters, no_progress).outputs["output"].spacing == pytest.approx(
+        (0.8, 0.8, 2)
+    )
+
+
 BAD = {
     "two lengths": ({"spacing": [1.0, 1.0]}, "three lengths"),
     "a tiny spacing": ({"spacing": [1.0, 1.0, 0.01]}, "between 0.1 and 10 mm"),
@@ -173,6 +181,23 @@ def test_its_uncertainty_lies_on_the_new_grid(a_bundle: Bundle) -> None:
     outputs = get_task("uncertainty").run({"input": thick}, a_bundle, parameters, no_progress).outputs
     assert outputs["total"].grid.matches(sharp.grid, tolerance=1e-4)
     assert outputs["total"].voxels.max() > 0
+
+
+def test_the_command_for_uncertainty_takes_a_spacing(a_bundle: Bundle, tmp_path: Path) -> None:
+    _, thick = thick_volume()
+    write_volume(thick, tmp_path / "in.nrrd")
+    words = ["uncertainty", "through-plane", tmp_path / "in.nrrd", "--output", tmp_path / "maps", "--samples", 2]
+    words += ["--spacing", 2, 2, 2, "--gap", 1, "--bundle", a_bundle.folder, "--device", "cpu"]
+    assert cli.main([str(word) for word in words]) == 0
+    assert read_volume(tmp_path / "maps" / "total.nii.gz").spacing == pytest.approx((2, 2, 2), abs=1e-4)
+
+
+@pytest.mark.usefixtures("nothing_installed")
+def test_uncertainty_without_a_network_is_refused_in_a_sentence(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    write_volume(thick_volume()[1], tmp_path / "in.nrrd")
+    words = ["uncertainty", "through-plane", str(tmp_path / "in.nrrd"), "--output", str(tmp_path / "maps")]
+    assert cli.main(words) == 2
+    assert "No bundle for through-plane is installed" in capsys.readouterr().err
 
 
 @pytest.fixture

@@ -44,6 +44,8 @@ def _add_task(tasks: argparse._SubParsersAction, task: NetworkTask) -> None:
         option = f"--{name.replace('_', '-')}"
         if isinstance(default, bool):
             parser.add_argument(option, dest=name, action=argparse.BooleanOptionalAction, default=default)
+        elif isinstance(default, list):
+            parser.add_argument(option, dest=name, type=float, nargs="+", default=default, help="several numbers")
         else:
             parser.add_argument(option, dest=name, type=type(default), default=default, help=f"default {default}")
     parser.add_argument("--samples", type=int, default=20, help="most stochastic passes")
@@ -61,7 +63,7 @@ def _add_task(tasks: argparse._SubParsersAction, task: NetworkTask) -> None:
 def own_parameters(task: NetworkTask) -> dict[str, Any]:
     """Defaults of the parameters that only this task has and that fit on a command line, by name."""
     values = task.parameters_class().as_dict()
-    return {n: v for n, v in values.items() if n not in NOT_OPTIONS and isinstance(v, bool | int | float | str)}
+    return {n: v for n, v in values.items() if n not in NOT_OPTIONS and isinstance(v, bool | int | float | str | list)}
 
 
 def options_of(task: NetworkTask, arguments: argparse.Namespace) -> dict[str, Any]:
