@@ -37,6 +37,9 @@ COLUMNS = 5
 #: Of the scan that networks are shown with.
 SLICES = 20
 PANEL_HEIGHT = 760
+#: Of the scan that thick slices are shown with [mm].
+THICK_DISTANCE, THICK_GAP = 5.0, 0.5
+THICK_HEIGHT = 900
 
 
 def main() -> None:
@@ -98,6 +101,43 @@ def super_resolution(desktop: Any) -> Any:
     views = {"SynthMRIBefore": "Before", "SynthMRIAfter": "After", "SynthMRIDifference": "Difference"}
     pictures = [view_picture(name, label, size=(320, PANEL_HEIGHT)) for name, label in views.items()]
     return side_by_side([panel_picture(desktop, panel, height=PANEL_HEIGHT), *pictures])
+
+
+def thick_slices(desktop: Any) -> Any:
+    """Slices 5 mm apart and what total variation makes of them, both seen from their edge."""
+    thick_node("T1w")
+    panel = open_module(desktop, "SynthMRI")
+    select(panel.ui.enhancementComboBox, "Thick slices")
+    panel.ui.sliceGapSpinBox.value = THICK_GAP
+    checked(desktop, panel)
+    run(desktop, panel)
+    screenshot_states.fold(panel, "modelCollapsibleButton", "compareCollapsibleButton")
+    views = {"SynthMRIBefore": "Before", "SynthMRIAfter": "After"}
+    pictures = [view_picture(name, label, size=(400, THICK_HEIGHT)) for name, label in views.items()]
+    return side_by_side([panel_picture(desktop, panel, height=THICK_HEIGHT), *pictures])
+
+
+def thick_node(name: str) -> Any:
+    """A volume node with the demo's template as slices THICK_DISTANCE apart show it, with gaps and some noise."""
+    import numpy as np
+    import slicer
+    from SynthMRILib.demo.scan import NOISE, load_template, trimmed
+    from SynthMRILib.intensity import reference_intensity
+    from SynthMRILib.simulation.noise import magnitude_noise
+    from SynthMRILib.slice_profile import Acquisition
+    from SynthMRILib.through_plane.resampling import grid_of_spacing
+    from SynthMRILib.volume import Volume
+    from SynthMRIModuleLib.node_volume import write_volume
+
+    sharp = trimmed(load_template())
+    grid = grid_of_spacing(sharp.grid, (1, 1, THICK_DISTANCE))
+    thickness = (1, 1, THICK_DISTANCE - THICK_GAP)
+    clean = Acquisition.between(sharp.grid, grid, thickness=thickness, kind="gaussian").apply(sharp.voxels)
+    noisy = magnitude_noise(clean, NOISE / 2 * reference_intensity(sharp.voxels), rng=np.random.default_rng(0))
+    node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", name)
+    write_volume(Volume(noisy, grid), node)
+    node.CreateDefaultDisplayNodes()
+    return node
 
 
 def states(desktop: Any) -> Any:
@@ -176,6 +216,7 @@ def slab(node: Any) -> Any:
 #: Name of the picture -> what draws it.
 PICTURES: dict[str, Callable[[Any], Any]] = {
     "SuperResolution": super_resolution,
+    "ThickSlices": thick_slices,
     "Uncertainty": uncertainty,
     "PanelStates": states,
     "Swipe": swipe,

@@ -15,7 +15,7 @@ from .compare_extras import CompareExtras
 from .comparison import Compared, Comparison
 from .difference import reason_no_difference
 from .plots import HISTOGRAM, JOINT
-from .result_nodes import OUTPUT_ATTRIBUTE, TASK_ATTRIBUTE, source_of, uncertainty_of
+from .result_nodes import OUTPUT_ATTRIBUTE, TASK_ATTRIBUTE, provenance_of, source_of, uncertainty_of
 from .thick_slices import TASK as THIN
 from .thick_slices import view_across
 
@@ -179,9 +179,7 @@ class ComparePanel(VTKObservationMixin):
         )
         ui.jointPlotButton.toolTip = no_difference or self._joint_plot_words
         ui.histogramButton.toolTip = nothing or self._histogram_words
-        no_map = nothing
-        if not nothing and uncertainty_of(result) is None:
-            no_map = _("There is no uncertainty of this result; the module SynthMRI Uncertainty computes it.")
+        no_map = nothing or reason_no_map(result)
         ui.uncertaintyCheckBox.enabled = not no_map
         ui.uncertaintyCheckBox.toolTip = no_map or _("Show the uncertainty of the result in a view of its own.")
         reasons = [self._extras.message, nothing, no_difference, no_map]
@@ -215,3 +213,12 @@ class ComparePanel(VTKObservationMixin):
         manager = slicer.app.layoutManager()
         if manager is not None:
             getattr(manager, connect_or_disconnect)("layoutChanged(int)", self._update)
+
+
+def reason_no_map(result: slicer.vtkMRMLScalarVolumeNode) -> str:
+    """Why no uncertainty of a result can be shown, in one sentence; empty when it can."""
+    if uncertainty_of(result) is not None:
+        return ""
+    if provenance_of(result).get("bundle", {}) is None:
+        return _("No network computed this result, so there is no uncertainty of it.")
+    return _("There is no uncertainty of this result; the module SynthMRI Uncertainty computes it.")
