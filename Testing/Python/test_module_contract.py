@@ -58,9 +58,10 @@ STORED = {
 PARAMETERS = {
     "SynthMRI": {
         "task", "inputVolume", "flairVolume", "t1Volume", "t2Volume", "maskVolume", "motionVolume", "outputVolume",
-        "method", "denoisingMethod", "dirMethod", "motionMethod",
-        "bundle", "denoisingBundle", "dirBundle", "motionBundle",
-        "sharpness", "residual", "strength", "noise", "preset", "formula", "t1Factor",
+        "method", "thickMethod", "denoisingMethod", "dirMethod", "motionMethod",
+        "bundle", "thickBundle", "denoisingBundle", "dirBundle", "motionBundle",
+        "sharpness", "residual", "keepAcquired", "voxelSize", "sliceDistance", "sliceGap", "sliceProfile",
+        "strength", "noise", "preset", "formula", "t1Factor",
         "smoothing", "forceCorrection", "registered", "biasCorrection",
         "device", "precision", "tile", "seed",
         "compareWhenDone", "compareMode", "blend", "split", "showDifference", "showUncertainty",
@@ -75,10 +76,12 @@ PARAMETERS = {
 MEMBERS = {
     "Task": {
         "SUPER_RESOLUTION": "super-resolution",
+        "THICK_SLICES": "through-plane",
         "DENOISING": "denoising",
         "SYNTHETIC_DIR": "synthetic-dir",
         "MOTION_CORRECTION": "motion-correction",
     },
+    "Profile": {"GAUSSIAN": "gaussian", "BOX": "box"},
     "Preset": {"STANDARD": "standard", "LOW_FIELD": "low-field"},
     "Formula": {
         "AUTOMATIC": "auto",
