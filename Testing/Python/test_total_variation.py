@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import numpy as np
 import pytest
+from conftest import head_like
 from SynthMRILib.evaluation.baselines import upsample
 from SynthMRILib.evaluation.degrade import degrade
 from SynthMRILib.evaluation.metrics import psnr
+from SynthMRILib.through_plane.request import memory_needed
+from SynthMRILib.through_plane.resampling import grid_of_spacing
 from SynthMRILib.through_plane.total_variation import add_gradient, limit, reconstruct, subtract_divergence
 from SynthMRILib.volume import Grid, Volume
 
@@ -35,3 +40,13 @@ def test_long_vectors_are_shortened_and_short_ones_stay() -> None:
     field = np.array([3.0, 0.3], dtype=np.float32)[None, None, None] * np.float32([0, 0.6, 0.8])[:, None, None, None]
     limit(field, np.float32(1), np.empty(field.shape[1:], dtype=np.float32))
     assert np.sqrt((field**2).sum(axis=0)).ravel() == pytest.approx([1, 0.3])
+
+
+def test_it_needs_about_as_much_memory_as_requests_are_checked_for() -> None:
+    coarse = Volume(head_like((20, 80, 80)), Grid.from_spacing((20, 80, 80), (1, 1, 4)))
+    fine = grid_of_spacing(coarse.grid, (1, 1, 1))
+    tracemalloc.start()
+    reconstruct(coarse, fine, iterations=2)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert 0.75 < peak / memory_needed(fine) < 1.05

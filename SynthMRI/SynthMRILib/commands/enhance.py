@@ -45,7 +45,11 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         help="keep every frequency of a volume that is as the scanner encoded it, noise included, and add finer ones",
     )
     parser.add_argument(
-        "--spacing", type=float, nargs=3, metavar=("X", "Y", "Z"), help="any new spacing [mm] along i, j and k instead"
+        "--spacing",
+        type=float,
+        nargs=3,
+        metavar=("X", "Y", "Z"),
+        help="any new spacing [mm] along i, j and k instead; 0 for the finest of the input (0.5 mm at least)",
     )
     parser.add_argument("--gap", type=float, default=0.0, help="with --spacing: gap between slices [mm]")
     parser.add_argument("--profile", default="gaussian", help="with --spacing: profile of slices, gaussian or box")

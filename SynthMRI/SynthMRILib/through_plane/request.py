@@ -23,7 +23,7 @@ LEAST_RATIO = 1.5
 TRAINED_RATIO = 6.0
 #: Smallest automatic spacing, smallest and largest one that can be asked for [mm].
 FINEST, LEAST, MOST = 0.5, 0.1, 10.0
-#: Volumes of float32 on the grid of the result that total variation holds at its peak; measured.
+#: Volumes of float32 on the grid of the result that total variation holds at its peak; a test measures it.
 VOLUMES_IN_MEMORY = 9
 
 
