@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 from SynthMRILib.bundles import Bundle, load_bundle
 from SynthMRILib.cli import sentence
-from SynthMRILib.dir_synthesis import arithmetic, dictionary
+from SynthMRILib.dir_synthesis import arithmetic, dictionary, mixing
 from SynthMRILib.dir_synthesis.preprocessing import prepare
 from SynthMRILib.dir_synthesis.tissue_fit import OUTSIDE, TissueFit, fit_tissues
 from SynthMRILib.errors import SynthMRIError
@@ -101,7 +101,7 @@ def measure(arguments: argparse.Namespace) -> dict[str, Any]:
         "commit": records.current_commit(CHECKOUT),
         "command": command + (f" --bundle {bundle.name}" if bundle else ""),
         "note": f"{ROLES[arguments.split]}. {NOTE}",
-        "definitions": {**lesions.DEFINITIONS, **dir_likeness.DEFINITIONS},
+        "definitions": {**lesions.DEFINITIONS, **dir_likeness.DEFINITIONS, "combined": mixing.RULE},
         "lesions": {"count": len(reference.regions), "mm3": float(mask.sum() * np.prod(grid.spacing)), **regions},
         "bundles": {bundle.name: bundle.weights_sha256} if bundle else {},
         "rows": rows,
@@ -114,13 +114,12 @@ def network_syntheses(
 ) -> Iterator[tuple[str, tuple[str, ...], np.ndarray, float]]:
     """(method, inputs, voxels, seconds of processor time) of the network for every subset of the inputs.
 
-    Of subsets with FLAIR also that of the mean of network and dictionary; a hybrid has none.
+    Also that of the mean of network and dictionary; a hybrid has none.
     """
     task = get_task("synthetic-dir")
     for subset in NETWORK_SUBSETS:
         inputs = {name: volumes[name] for name in subset}
-        combined = "flair" in subset and not bundle.section.get("hybrid")
-        for method in ("network", "combined") if combined else ("network",):
+        for method in ("network",) if bundle.section.get("hybrid") else ("network", "combined"):
             started = time.process_time()
             result = task.run(inputs, bundle, task.parameters_class(registered=True, method=method), no_progress)
             yield method, subset, result.outputs["output"].voxels, round(time.process_time() - started, 1)

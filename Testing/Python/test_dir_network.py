@@ -14,7 +14,7 @@ from dir_phantom import Phantom, simulated_phantom
 from simulation_phantoms import small_head
 from SynthMRILib.bundles import Bundle, load_bundle
 from SynthMRILib.cli import main
-from SynthMRILib.dir_synthesis import dictionary
+from SynthMRILib.dir_synthesis import dictionary, mixing
 from SynthMRILib.dir_synthesis.network import floored
 from SynthMRILib.dir_synthesis.scaling import PLACES, ContrastScale
 from SynthMRILib.dir_synthesis.tissue_fit import fit_tissues
@@ -262,25 +262,34 @@ def test_the_network_takes_any_subset_and_answers_on_the_grid_of_the_first(phant
     json.dumps(record, allow_nan=False)
 
 
-@pytest.mark.parametrize("names", [("flair", "t1", "t2"), ("flair",)])
-def test_the_combined_dir_is_the_mean_of_network_and_dictionary(phantom, bundle, names):
+@pytest.mark.parametrize(("names", "share"), [(("flair", "t1", "t2"), 0.5), (("flair",), 0.5), (("t1", "t2"), 0.7)])
+def test_the_combined_dir_is_the_mean_of_network_and_dictionary(phantom, bundle, names, share):
     inputs = {name: phantom.volumes[name] for name in names}
     result = TASK.run(inputs, bundle, Parameters(registered=True, method="combined"), no_progress)
     alone = TASK.run(inputs, bundle, Parameters(registered=True, method="network"), no_progress)
     tissues = fit_tissues({n: v.voxels for n, v in inputs.items()}, phantom.brain, spacing=phantom.grid.spacing)
     contrasts = {n: v.voxels for n, v in inputs.items()}
     fit = dictionary.synthesize(contrasts, phantom.brain, tissues, spacing=phantom.grid.spacing).dir_signal
-    bright = alone.outputs["output"].voxels > 10
-    expected = (alone.outputs["output"].voxels + fit) / 2
-    assert bright.any()
-    assert result.outputs["output"].voxels[bright] == pytest.approx(expected[bright], abs=0.4)
-    assert result.provenance["dictionary_share"] == 0.5 and result.provenance["dictionary"]["calibration"]
+    made, output = alone.outputs["output"].voxels, result.outputs["output"].voxels
+    expected = mixing.mixed(made, fit, mixing.common_levels(made, fit, tissues.labels, share=share), share=share)
+    assert output[phantom.brain].any() and not output[~phantom.brain].any()
+    assert output[phantom.brain] == pytest.approx(expected[phantom.brain], abs=0.4)
+    assert result.provenance["dictionary_share"] == share and result.provenance["dictionary"]["calibration"]
+    json.dumps(result.provenance, allow_nan=False)
 
 
-def test_the_combined_dir_has_no_uncertainty_and_no_use_for_a_hybrid(phantom, bundle):
+@pytest.mark.parametrize(
+    ("method", "reason"), [("combined", "has no uncertainty"), ("dictionary", "no bundle"), ("arithmetic", "no bundle")]
+)
+def test_what_the_network_alone_did_not_make_has_no_uncertainty(phantom, bundle, method, reason):
+    options = {"registered": True, "method": method}
+    parameters = UncertaintyParameters(task="synthetic-dir", samples=3, options=options)
+    with pytest.raises(InputError, match=f"{reason}.*hoose the method 'network'"):
+        get_task("uncertainty").run(phantom.volumes, bundle, parameters, no_progress)
+
+
+def test_the_combined_dir_has_no_use_for_a_hybrid(phantom, bundle):
     parameters = Parameters(registered=True, method="combined")
-    with pytest.raises(InputError, match="no uncertainty"):
-        TASK.prepare(phantom.volumes, bundle, parameters, no_progress)
     hybrid = replace(bundle, metadata={**bundle.metadata, "synthmri": {**bundle.section, "hybrid": True}})
     assert "bundle-hybrid" in {f.code for f in TASK.check(phantom.volumes, hybrid, parameters)}
 

@@ -20,7 +20,7 @@ from ..itk_io import image_from_volume
 from ..progress import Progress, no_progress
 from ..tasks.base import NetworkInput
 from ..volume import Grid, Volume
-from . import dictionary
+from . import dictionary, mixing
 from .dictionary import UNIT, DictionaryFit, core_intensities
 from .preprocessing import CONTRASTS, Prepared
 from .registration import resampled
@@ -50,10 +50,12 @@ class DirInput(NetworkInput):
     Args:
         target: a volume on the grid of the result.
         brain: on that grid, boolean (k, j, i); the result is zero outside.
+        labels: of the tissue fit on that grid, (k, j, i).
     """
 
     target: Volume | None = None
     brain: np.ndarray = field(default_factory=lambda: np.zeros(0, dtype=bool))
+    labels: np.ndarray = field(default_factory=lambda: np.zeros(0, dtype=np.int8))
 
 
 def network_input(
@@ -89,6 +91,7 @@ def network_input(
         facts=facts,
         target=Volume(prepared.brain.astype(np.float32), prepared.grid),
         brain=prepared.brain,
+        labels=tissues.labels,
     )
 
 
@@ -193,25 +196,33 @@ def cropped_grid(grid: Grid, box: tuple[slice, ...]) -> Grid:
 
 
 def run(
-    bundle: Any, prepared: DirInput, parameters: Any, progress: Any, *, dictionary_share: float = 0.0
+    bundle: Any, prepared: DirInput, parameters: Any, progress: Any, *, with_dictionary: bool = False
 ) -> tuple[Volume, dict[str, Any], Mapping[str, Any]]:
     """The mean of the network as a volume, the facts that decided it, and what was measured.
 
     Args:
-        dictionary_share: of the result, which the dictionary DIR of `prepared` is, 0 to 1; above zero the network sees
-            nothing of the fit, and the two are averaged.
+        with_dictionary: mix it with the dictionary DIR of `prepared` (see `mixing.py`), of which the network then sees
+            nothing.
     """
     from ..inference import runner
 
     stopwatch = runner.Stopwatch()
-    seen = np.ascontiguousarray(prepared.voxels[:FIRST_FIT_CHANNEL]) if dictionary_share else prepared.voxels
+    seen = np.ascontiguousarray(prepared.voxels[:FIRST_FIT_CHANNEL]) if with_dictionary else prepared.voxels
     channels, facts, _ = runner.run_volume(bundle, seen, parameters, forward=forward_mean, outputs=1, progress=progress)
-    made = channels[0]
-    if dictionary_share:
-        share = np.float32(dictionary_share)
-        made = (1 - share) * made + share * prepared.voxels[FIRST_FIT_CHANNEL]
-        facts = {**facts, "dictionary_share": dictionary_share}
-    return result_volume(prepared, made), {**prepared.facts, **facts}, stopwatch.facts()
+    output = result_volume(prepared, channels[0])
+    if with_dictionary:
+        output, mixed = mixed_with_dictionary(prepared, output)
+        facts = {**facts, **mixed}
+    return output, {**prepared.facts, **facts}, stopwatch.facts()
+
+
+def mixed_with_dictionary(prepared: DirInput, made: Volume) -> tuple[Volume, dict[str, Any]]:
+    """The mean of a network's result and the dictionary DIR of `prepared`, and the facts that decided it."""
+    fitted_dir = result_volume(prepared, prepared.voxels[FIRST_FIT_CHANNEL], spread=True).voxels
+    share = mixing.dictionary_share(prepared.facts["scales"])
+    levels = mixing.common_levels(made.voxels, fitted_dir, prepared.labels, share=share)
+    voxels = mixing.mixed(made.voxels, fitted_dir, levels, share=share)
+    return made.with_voxels(voxels), {"dictionary_share": share, "levels": levels.as_dict()}
 
 
 def forward_mean(network: Any, block: Any) -> Any:

@@ -1,8 +1,8 @@
 """Synthetic DIR: a double inversion recovery volume from FLAIR, T1w and T2w, on the grid of the first given, in a.u.
 
 No acquired DIR was at hand to compare with. Method "network" takes any of the three contrasts; "dictionary" fits
-tissue parameters voxel by voxel and applies the signal equation; "combined" is the mean of both, whose errors differ;
-"arithmetic" is the baseline they have to beat.
+tissue parameters voxel by voxel and applies the signal equation; "combined" is the mean of both at common levels of
+the tissues, because their errors differ; "arithmetic" is the baseline they have to beat.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from ..dir_synthesis.tissue_fit import TissueFit
 
 METHODS = ("auto", "network", "combined", "dictionary", "arithmetic")
-#: Methods that run a network; the dictionary's share of each. The plain mean is the only one that was tried.
-WITH_NETWORK = {"network": 0.0, "combined": 0.5}
+#: Methods that run a network.
+WITH_NETWORK = ("network", "combined")
 FORMULAS = ("auto", "flair-minus-t1", "flair-times-t2")
 CONTRASTS = ("flair", "t1", "t2")
 EXPERIMENTAL = (
@@ -42,8 +42,9 @@ class SyntheticDirParameters(Parameters):
     """Parameters of synthetic DIR. Only the network uses a device, a precision and a tile; no method is random.
 
     Args:
-        method: "network", "dictionary", "combined" (the mean of both), "arithmetic", or "auto": the network when a
-            bundle is given or one is installed that is not experimental, else the dictionary.
+        method: "network", "dictionary", "combined" (the mean of both at common levels of the tissues), "arithmetic",
+            or "auto": the network when a bundle is given or one is installed that is not experimental, else the
+            dictionary.
         formula: of "arithmetic": "flair-minus-t1", "flair-times-t2", or "auto" for the first that the inputs allow.
         factor: k of FLAIR - k T1, 0 to 2.
         smoothing: standard deviation of a Gaussian blur of the arithmetic [mm], 0 to 5.
@@ -116,10 +117,10 @@ class SyntheticDir:
     ) -> TaskResult:
         from ..dir_synthesis import network
 
-        share = WITH_NETWORK[parameters.method]
-        prepared = network_seen(inputs, bundle, parameters, part_of(progress, 0.0, 0.6), with_fit=share > 0)
+        combined = parameters.method == "combined"
+        prepared = network_seen(inputs, bundle, parameters, part_of(progress, 0.0, 0.6), with_fit=combined)
         part = part_of(progress, 0.6, 1.0)
-        output, facts, measured = network.run(bundle, prepared, parameters, part, dictionary_share=share)
+        output, facts, measured = network.run(bundle, prepared, parameters, part, with_dictionary=combined)
         provenance = make_provenance(
             task=self.name, inputs=inputs, parameters=parameters.as_dict(), bundle=bundle, **facts
         )
@@ -130,7 +131,10 @@ class SyntheticDir:
     ) -> DirInput:
         """Contrasts in register, stripped and in network units; see `tasks.base.NetworkTask`."""
         if parameters.method == "combined":
-            raise InputError("The mean of network and dictionary has no uncertainty; choose the method 'network'.")
+            raise InputError(
+                "The mean of network and dictionary has no uncertainty: that of the dictionary is not known. "
+                "Choose the method 'network'."
+            )
         return network_seen(inputs, bundle, parameters, progress)
 
     def finish(
