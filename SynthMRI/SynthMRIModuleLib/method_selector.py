@@ -22,7 +22,10 @@ def method_words(method: str) -> tuple[str, str]:
     words = {
         "auto": (
             _("Automatic"),
-            _("A network where one is installed that is not experimental, or one is selected; else the equation."),
+            _(
+                "The signal equation, because the network that comes with SynthMRI is experimental and tells lesions "
+                "worse than FLAIR. A model that is selected, or one that is not experimental, takes its place."
+            ),
         ),
         "network": (_("Network"), _("A trained network computes the result; it needs a model.")),
         "bspline": (_("B-spline interpolation"), _("Finer voxels without any added detail; needs no model.")),
@@ -36,7 +39,10 @@ def method_words(method: str) -> tuple[str, str]:
         ),
         "combined": (
             _("Mean of network and signal equation"),
-            _("The mean of what the network and the fitted signal equation give; it needs a model."),
+            _(
+                "The mean of both results, in which white matter and fluid first become as dark as in the darker of "
+                "them; it needs a model."
+            ),
         ),
         "arithmetic": (
             _("Formula of FLAIR and T1w or T2w"),

@@ -18,6 +18,11 @@ INPUTS = {
     "t2": "T2w",
     "mask": "brain mask; without it a rough one is made for whole heads",
 }
+METHOD_HELP = (
+    "dictionary (tissue parameters and signal equation), network, combined (the mean of both), arithmetic (a formula), "
+    "or auto, which is the dictionary, because the network that comes along is experimental and tells lesions worse "
+    "than FLAIR; a bundle that is given, or one that is not experimental, takes its place"
+)
 
 
 def add_parser(subparsers: argparse._SubParsersAction) -> None:
@@ -29,7 +34,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     parser.add_argument("output", type=Path, metavar="OUT", help="NIfTI, NRRD or MHA file")
     for name, text in INPUTS.items():
         parser.add_argument(f"--{name}", type=Path, metavar="FILE", help=text)
-    parser.add_argument("--method", default="auto", help="network, dictionary, combined, arithmetic, or auto")
+    parser.add_argument("--method", default="auto", help=METHOD_HELP)
     parser.add_argument("--formula", default="auto", help="of arithmetic: auto, flair-minus-t1 or flair-times-t2")
     parser.add_argument("--factor", type=float, default=0.3, help="k of FLAIR - k T1")
     parser.add_argument("--smoothing", type=float, default=0.0, help="Gaussian blur of the arithmetic [mm]")

@@ -258,10 +258,12 @@ def check_contrasts(given: list[str], method: str, parameters: SyntheticDirParam
     if method in WITH_NETWORK:
         return check_network_contrasts(given)
     if "flair" not in given:
-        text = "FLAIR is missing: without it lesions beside fluid cannot be told from fluid. Give FLAIR as well."
+        text = "FLAIR is missing: without it lesions beside fluid cannot be told from fluid. Give FLAIR as well"
+        text += ", or choose the method 'combined'." if method == "dictionary" else "."
         return [_error("inputs-flair", text)]
     if len(given) == 1:
-        text = "FLAIR alone does not determine a DIR: proton density, T1 and T2 are unknown. Give T1w or T2w as well."
+        text = "FLAIR alone does not determine a DIR: proton density, T1 and T2 are unknown. Give T1w or T2w as well"
+        text += ", or choose the method 'combined'." if method == "dictionary" else "."
         return [_error("inputs-few", text)]
     if method == "arithmetic":
         if chosen_formula(parameters, set(given)) is None:
