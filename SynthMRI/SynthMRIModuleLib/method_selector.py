@@ -50,7 +50,7 @@ def method_words(method: str) -> tuple[str, str]:
         ),
         "autofocus": (
             _("Autofocus (physics alone)"),
-            _("Looks for the motion without which the volume would be sharpest; needs no model of this task."),
+            _("Looks for shifts of the head during the scan and undoes them; needs no model of this task."),
         ),
         "both": (_("Autofocus, then network"), _("The network corrects what autofocus has left.")),
         "diffusion": (

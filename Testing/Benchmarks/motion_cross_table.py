@@ -95,7 +95,7 @@ def measured(cache: Middle, index: int, bundles: dict, *, focus: bool) -> dict[s
         row[name] = figures(still, np.maximum(made[0], 0), mask, moved.grid)
     if focus:
         started = time.process_time()
-        found = autofocus(moved.voxels, moved.grid, evaluations=25)
+        found = autofocus(moved.voxels, moved.grid)
         row["autofocus"] = figures(still, found.voxels, mask, moved.grid)
         row["autofocus_seconds"] = round(time.process_time() - started, 1)
     return row

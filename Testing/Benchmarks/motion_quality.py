@@ -1,11 +1,10 @@
 """What motion correction does to test volumes: gain by simulator and severity, clean volumes, lesions, severity.
 
-    python Testing/Benchmarks/motion_quality.py CASES.safetensors DATA [--bundle NAME] [--autofocus N] [--record]
+    python Testing/Benchmarks/motion_quality.py CASES.safetensors DATA [--method NAME] [--bundle NAME] [--record]
 
 CASES is what motion_cases.py made. Every case goes through the task as a user runs it, with its decision and its
 strength; where it leaves a volume unchanged the gain is zero. Results are registered rigidly to the reference before
-any figure is taken. Autofocus takes minutes and is measured on the first N cases of severe own motion. With `--block`
-only the middle of every case is looked at.
+any figure is taken. With `--block` only the middle of every case is looked at. Each method has a record of its own.
 """
 
 from __future__ import annotations
@@ -25,10 +24,9 @@ from scipy import ndimage, stats
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(CHECKOUT / "SynthMRI"))
-from SynthMRILib.bundles import load_bundle  # noqa: E402
+from SynthMRILib.bundles import Bundle, load_bundle  # noqa: E402
 from SynthMRILib.evaluation import records  # noqa: E402
 from SynthMRILib.evaluation.metrics import psnr, quality_mask, ssim  # noqa: E402
-from SynthMRILib.motion.autofocus import autofocus  # noqa: E402
 from SynthMRILib.motion.estimate import severity_bundle  # noqa: E402
 from SynthMRILib.simulation import motion  # noqa: E402
 from SynthMRILib.simulation.records import sample_generator  # noqa: E402
@@ -47,35 +45,34 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("cases", type=Path)
     parser.add_argument("data", type=Path)
-    parser.add_argument("--bundle", default="motion-correction", help="name or folder")
+    parser.add_argument("--method", default="autofocus", choices=["autofocus", "network", "both"])
+    parser.add_argument("--bundle", default="motion-correction", help="name or folder; autofocus takes none")
     parser.add_argument("--block", type=int, default=0, help="edge of the middle that is looked at; 0 for everything")
-    parser.add_argument("--autofocus", type=int, default=0, metavar="N")
     parser.add_argument("--minutes", type=float, default=1e9, help="leave out the cases that come later than this")
     parser.add_argument("--force", action="store_true", help="correct whatever the decision says")
     parser.add_argument("--record", action="store_true", help="write the record of the figures")
     arguments = parser.parse_args()
-    bundle = load_bundle(arguments.bundle)
+    bundle = None if arguments.method == "autofocus" else load_bundle(arguments.bundle)
+    values = {"device": "cpu", "method": arguments.method, "force": arguments.force}
     cache = Middle(arguments.cases, arguments.block)
-    rows, clean, lesions, left = [], [], [], arguments.autofocus
+    rows, clean, lesions = [], [], []
     started = time.monotonic()
     for index in range(0, len(cache), 2):
         if time.monotonic() - started > 60 * arguments.minutes:
             break
-        row, corrected = measured(cache, index, bundle, force=arguments.force)
-        extra = cache.entries[index].extra
-        if left and extra["kind"] == "own" and extra["displacement_mm"] > 2:
-            row, left = row | focused(cache, index), left - 1
+        row, corrected = measured(cache, index, bundle, values)
         rows.append(row)
         sys.stderr.write(json.dumps(row) + "\n")
         if row["first_of_volume"]:
-            clean.append(clean_row(cache, index, bundle))
+            clean.append(clean_row(cache, index, bundle, values))
         if row["subject"] == "patient19" and row["contrast"] == "flair" and row["motion"] == "own":
             lesions.append({**case_name(cache, index), **kept_lesions(cache, index, corrected, arguments.data)})
     record = {
-        "command": f"motion_quality.py {arguments.cases.name} DATA --block {arguments.block} --record",
+        "command": f"motion_quality.py {arguments.cases.name} DATA --method {arguments.method} "
+        f"--block {arguments.block} --record",
         "forced": arguments.force,
         "commit": records.current_commit(CHECKOUT),
-        "bundles": {b.name: b.weights_sha256 for b in (bundle, severity_bundle())},
+        "bundles": {b.name: b.weights_sha256 for b in (bundle, severity_bundle()) if b},
         "data": "heads 16 and 17, patient19 (patient07 was used for training); parts of 88 voxels along the readout",
         "block": arguments.block or None,
         "cases_left_out": len(cache) // 2 - len(rows),
@@ -85,7 +82,8 @@ def main() -> int:
         "lesions": lesions,
     }
     if arguments.record:
-        records.write_record(CHECKOUT / "Documentation" / "figures" / "motion_quality.json", record)
+        name = f"motion_quality_{arguments.method}.json"
+        records.write_record(CHECKOUT / "Documentation" / "figures" / name, record)
         opened = {"task": "motion-correction", "bundles": record["bundles"], "rows": []}
         records.append_opening(
             CHECKOUT / records.TABLE, subject="patient19/FLAIR+T1", commit=record["commit"], record=opened
@@ -126,11 +124,13 @@ def pair(cache: Middle, index: int) -> tuple[Volume, np.ndarray]:
     return Volume(moved, Grid.from_spacing(moved.shape, spacing)), still
 
 
-def measured(cache: Middle, index: int, bundle, *, force: bool) -> tuple[dict[str, Any], np.ndarray]:
+def measured(
+    cache: Middle, index: int, bundle: Bundle | None, values: dict[str, Any]
+) -> tuple[dict[str, Any], np.ndarray]:
     """Figures of a case, and the voxels of the result."""
     moved, still = pair(cache, index)
     started = time.process_time()
-    result = TASK.run({"input": moved}, bundle, TASK.parameters_class(device="cpu", force=force), lambda *_: None)
+    result = TASK.run({"input": moved}, bundle, TASK.parameters_class(**values), lambda *_: None)
     seconds = time.process_time() - started
     corrected = result.outputs["output"].voxels
     mask = quality_mask(still)
@@ -146,9 +146,11 @@ def measured(cache: Middle, index: int, bundle, *, force: bool) -> tuple[dict[st
         "estimate_mm": result.measurements["severity_before"]["severity_mm"],
         "estimate_after_mm": result.measurements["severity_after"]["severity_mm"],
         "decision": result.measurements["decision"],
+        "order": " ".join(cache.entries[index].extra.get(name) or "" for name in ("sequence", "order")).strip(),
+        "autofocus": result.measurements.get("autofocus"),
         "strength": result.measurements.get("strength", 0.0),
         "input": before,
-        "network": after,
+        "corrected": after,
         "gain_db": round(after["psnr"] - before["psnr"], 3),
         "cpu_seconds": round(seconds, 1),
         "voxels": int(moved.voxels.size),
@@ -190,17 +192,10 @@ def registered(still: np.ndarray, voxels: np.ndarray, grid: Grid) -> np.ndarray:
     return sitk.GetArrayFromImage(sitk.Resample(floating, fixed, center, sitk.sitkBSpline, 0.0))
 
 
-def focused(cache: Middle, index: int) -> dict[str, Any]:
-    moved, still = pair(cache, index)
-    found = autofocus(moved.voxels, moved.grid)
-    after = figures(still, found.voxels, quality_mask(still), moved.grid)
-    return {"autofocus": after, "autofocus_axis": found.axis}
-
-
-def clean_row(cache: Middle, index: int, bundle) -> dict[str, Any]:
+def clean_row(cache: Middle, index: int, bundle: Bundle | None, values: dict[str, Any]) -> dict[str, Any]:
     """What happens to the same volume without motion."""
     moved, still = pair(cache, index)
-    parameters = TASK.parameters_class(device="cpu")
+    parameters = TASK.parameters_class(**{**values, "force": False})
     result = TASK.run({"input": moved.with_voxels(still)}, bundle, parameters, lambda *_: None)
     output = result.outputs["output"].voxels
     return {
@@ -256,7 +251,7 @@ def summary(rows: list[dict], clean: list[dict], lesions: list[dict]) -> dict[st
             "gain_db": round(float(np.mean([r["gain_db"] for r in group])), 2),
             "worst_gain_db": min(r["gain_db"] for r in group),
             "corrected": sum(r["decision"] == "corrected" for r in group),
-            "ssim": [round(float(np.mean([r[k]["ssim"] for r in group])), 4) for k in ("input", "network")],
+            "ssim": [round(float(np.mean([r[k]["ssim"] for r in group])), 4) for k in ("input", "corrected")],
         }
         for name, group in sorted(groups.items())
     }

@@ -13,8 +13,6 @@ from motion_support import a_head, a_severity_model, add_diffusion_bundle, featu
 from scipy import stats
 from SynthMRILib.cli import main
 from SynthMRILib.errors import BundleError, InputError
-from SynthMRILib.evaluation.metrics import psnr
-from SynthMRILib.motion.autofocus import autofocus
 from SynthMRILib.motion.block_severity import block_features
 from SynthMRILib.motion.condition import UNKNOWN, condition_of, log_severity, severity_of_log
 from SynthMRILib.motion.decision import decide
@@ -35,7 +33,7 @@ def a_bundle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
 
 
 def run(volume: Volume, bundle, **values):
-    parameters = TASK.parameters_class.from_dict({"device": "cpu", **values})
+    parameters = TASK.parameters_class.from_dict({"device": "cpu", "method": "network", **values})
     return TASK.run({"input": volume}, bundle, parameters, lambda *_: None)
 
 
@@ -134,7 +132,7 @@ def test_measuring_changes_nothing_and_needs_no_correction_bundle():
 
 
 def test_an_unknown_method_and_a_missing_severity_bundle_are_told(a_bundle, monkeypatch, tmp_path):
-    with pytest.raises(InputError, match="Choose one of: network, autofocus, both, diffusion, measure"):
+    with pytest.raises(InputError, match="Choose one of: autofocus, network, both, diffusion, measure"):
         run(a_head(), a_bundle, method="magic")
     monkeypatch.setenv("SYNTHMRI_MODELS", str(tmp_path))
     with pytest.raises(BundleError, match="motion cannot be measured"):
@@ -235,15 +233,3 @@ def test_the_diffusion_model_needs_no_correction_network_when_it_starts_from_the
 def test_a_sampling_that_makes_no_sense_is_refused(a_bundle, values, said):
     with pytest.raises(InputError, match=said):
         run(a_head(), a_bundle, method="diffusion", **values)
-
-
-def test_autofocus_undoes_one_change_of_pose_and_leaves_a_still_head():
-    result = moving_head(2.5, shape=(44, 48, 46))
-    focused = autofocus(result.moved.voxels, result.moved.grid, axes=(1,), evaluations=12)
-    assert focused.axis == 1
-    assert focused.entropy_after < focused.entropy_before
-    still = result.still.voxels
-    assert psnr(still, focused.voxels) > psnr(still, result.moved.voxels) + 1.0
-    untouched = autofocus(still, result.still.grid, axes=(1,))
-    assert untouched.axis is None
-    assert np.array_equal(untouched.voxels, still)

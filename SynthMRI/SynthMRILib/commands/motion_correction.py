@@ -19,7 +19,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     )
     parser.add_argument("input", type=Path, metavar="IN", help="NIfTI, NRRD or MHA file, or DICOM folder")
     parser.add_argument("output", type=Path, metavar="OUT", help="NIfTI, NRRD or MHA file")
-    parser.add_argument("--method", default="network", help="network, autofocus, both, diffusion or measure")
+    parser.add_argument("--method", default="autofocus", help="autofocus, network, both, diffusion or measure")
     parser.add_argument(
         "--force", action="store_true", help="correct also where motion is little or unlike what was learned from"
     )

@@ -1,1 +1,1 @@
-"""Motion artifacts: how bad they are (`severity`), and what physics alone can undo (`autofocus`)."""
+"""Motion artifacts: how bad they are (`severity`), and what physics alone can undo (`autofocus`, `displaced_lines`)."""

@@ -1,7 +1,6 @@
-"""The ways to correct a volume that was found to have motion: autofocus, the network, the diffusion model.
+"""The learned ways to correct a volume that was found to have motion: the network and the diffusion model.
 
-Each takes a volume in network units and gives one; they follow one another: autofocus before the network, the network
-before the diffusion model, which starts from what it is given.
+Each takes a volume in network units and gives one; the diffusion model starts from what the network made.
 """
 
 from __future__ import annotations
@@ -18,7 +17,6 @@ from ..progress import Progress, no_progress, part_of
 from ..tasks.base import NetworkInput
 from ..tasks.motion_correction import DIFFUSION_TASK
 from ..tasks.super_resolution import forward_mean
-from .autofocus import autofocus
 from .condition import condition_of
 from .strength import Strength
 
@@ -28,11 +26,10 @@ if TYPE_CHECKING:
 
 STEPS = {
     "network": ("network",),
-    "autofocus": ("autofocus",),
-    "both": ("autofocus", "network"),
+    "both": ("network",),
     "diffusion": ("network", "diffusion"),
 }
-"""What each method does, in order."""
+"""What each method does, in order; "both" is given a volume that autofocus has changed."""
 
 
 def corrected(
@@ -50,10 +47,7 @@ def corrected(
     volumes, facts = {"output": prepared.voxels}, {}
     for n, step in enumerate(steps):
         part = part_of(progress, n / len(steps), (n + 1) / len(steps))
-        if step == "autofocus":
-            found = autofocus(volumes["output"], prepared.volume.grid, progress=part)
-            volumes["output"], facts["autofocus"] = found.voxels, found.as_dict()
-        elif step == "network":
+        if step == "network":
             volumes["output"], ran = by_network(volumes["output"], bundle, parameters, severity_mm, part)
             facts |= ran
         else:

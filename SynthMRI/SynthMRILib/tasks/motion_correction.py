@@ -1,13 +1,14 @@
 """Motion correction: first how severe motion is, then whether anything should be done, and only then the correction.
 
-A volume with little motion comes back unchanged, bit for bit, and so does one that is unlike those that were learned
-from or whose motion is worse: what was never seen is flagged instead of "corrected". `force` overrides both.
+Autofocus, the default, decides by the volume itself: what it does not bring into focus comes back unchanged, bit for
+bit. Before a network a volume with little motion is left unchanged, too, and so is one that is unlike those that were
+learned from or whose motion is worse: what was never seen is flagged instead of "corrected". `force` overrides both.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -25,11 +26,14 @@ from .base import InputRole, NetworkInput, Parameters, TaskResult
 from .super_resolution import check_bundle
 
 if TYPE_CHECKING:
+    from ..motion.severity import SeverityEstimate
     from ..uncertainty.sampled_volumes import Sampler
 
-METHODS = ("network", "autofocus", "both", "diffusion", "measure")
+METHODS = ("autofocus", "network", "both", "diffusion", "measure")
 DIFFUSION_TASK = "motion-diffusion"
 METHODS_WITH_BUNDLE = ("network", "both", "diffusion")
+METHODS_WITH_AUTOFOCUS = ("autofocus", "both")
+NOTHING_FOUND = "autofocus found no shifts during the scan that would explain it"
 EXPERIMENTAL_METHODS = {
     "diffusion": "no trained model is shipped, and none was measured against the network",
 }
@@ -42,17 +46,18 @@ class MotionCorrectionParameters(Parameters):
     """Parameters of motion correction.
 
     Args:
-        method: "network"; "autofocus" for physics alone, which needs no bundle of this task; "both" for the network
+        method: "autofocus" for physics alone, which needs no bundle of this task; "network"; "both" for the network
             after autofocus; "diffusion" (experimental) for samples of a diffusion model that start from what the
             network made; "measure" to estimate the severity and change nothing.
-        force: correct a volume also where it has little motion or is unlike those that were learned from.
+        force: let the network correct a volume also where it has little motion or is unlike those that were learned
+            from; autofocus is not forced.
         steps: network evaluations of each sample of the diffusion model.
         draws: how many samples are drawn; their mean is the result, their standard deviation the output "spread".
         start: share of the noise that a sample starts with, above 0 and at most 1.
         from_network: whether samples start from what the network made; otherwise from the volume with motion.
     """
 
-    method: str = "network"
+    method: str = "autofocus"
     force: bool = False
     steps: int = 10
     draws: int = 1
@@ -76,6 +81,8 @@ class MotionCorrection:
     parameters_class: ClassVar[type[Parameters]] = MotionCorrectionParameters
     #: Methods whose uncertainty is the spread of samples.
     sampled_methods: ClassVar[tuple[str, ...]] = ("diffusion",)
+    #: The method whose uncertainty is meant where none is named.
+    judged_method: ClassVar[str] = "network"
 
     def check(
         self, inputs: dict[str, Volume], bundle: Bundle | None, parameters: MotionCorrectionParameters
@@ -114,23 +121,37 @@ class MotionCorrection:
         stopwatch = Stopwatch()
         prepared = self.prepare(inputs, bundle, parameters, part_of(progress, 0.0, 0.02))
         before = estimate_severity(prepared.voxels, parameters, part_of(progress, 0.02, 0.15))
-        decision = decide(before, prepared.volume.spacing, bundle, force=parameters.force)
-        if parameters.method == "measure":
-            decision = Decision("measured", decision.reason)
         outputs, after, facts = {"output": unchanged(prepared.volume)}, before, {}
-        if decision.correct:
+        focused, severity = prepared, before
+        if parameters.method in METHODS_WITH_AUTOFOCUS:
+            from ..motion.autofocus import autofocus
+
+            part = part_of(progress, 0.15, 0.6)
+            found = autofocus(prepared.voxels, prepared.volume.grid, progress=part)
+            facts["autofocus"] = found.as_dict()
+            if found.found:
+                focused = replace(prepared, voxels=found.voxels)
+                outputs["output"] = self.finish(focused, found.voxels, parameters)
+                severity = after = estimate_severity(found.voxels, parameters, part_of(progress, 0.6, 0.65))
+        decision = decided(severity, prepared, bundle, parameters, focused=focused is not prepared)
+        if decision.correct and parameters.method != "autofocus":
             from ..motion.correction import corrected
 
-            made, facts = corrected(prepared, bundle, parameters, before.severity_mm, part_of(progress, 0.15, 0.9))
+            made, ran = corrected(focused, bundle, parameters, severity.severity_mm, part_of(progress, 0.65, 0.95))
+            facts |= ran
             outputs = {r: self.finish(prepared, v, parameters, spread=r == "spread") for r, v in made.items()}
             voxels = outputs["output"].voxels / np.float32(prepared.unit)
-            after = estimate_severity(voxels, parameters, part_of(progress, 0.9, 1.0))
+            after = estimate_severity(voxels, parameters, part_of(progress, 0.95, 1.0))
+        elif focused is not prepared:
+            decision = Decision(
+                "corrected", f"the network was not applied: {decision.reason}" if decision.reason else ""
+            )
         progress(1.0, "Done")
         motion = {
             "severity_before": before.as_dict(),
             "severity_after": after.as_dict(),
             "decision": decision.kind,
-            "message": decision.sentence(before, after),
+            "message": decision.sentence(before, after) + in_words(facts.get("autofocus")),
         }
         severity = "warning" if decision.kind == "flagged" else "info"
         findings = [Finding(severity, f"motion-{decision.kind}", motion["message"]).as_dict()]
@@ -202,6 +223,33 @@ class MotionCorrection:
         if prepared.strength == 0 and not spread:
             return unchanged(prepared.volume)
         return prepared.as_volume(voxels, spread=spread)
+
+
+def decided(
+    severity: SeverityEstimate,
+    prepared: NetworkInput,
+    bundle: Bundle | None,
+    parameters: MotionCorrectionParameters,
+    *,
+    focused: bool,
+) -> Decision:
+    """What is done after autofocus, or instead of it; `focused` tells whether that changed the volume."""
+    if parameters.method == "autofocus":
+        learned = decide(severity, prepared.volume.spacing, None, force=False)
+        doubtful = learned.reason if learned.kind == "flagged" else ""
+        if focused:
+            return Decision("corrected", f"these estimates may be wrong, because {doubtful}" if doubtful else "")
+        return Decision("flagged", doubtful) if doubtful else Decision("unchanged", NOTHING_FOUND)
+    decision = decide(severity, prepared.volume.spacing, bundle, force=parameters.force)
+    return Decision("measured", decision.reason) if parameters.method == "measure" else decision
+
+
+def in_words(focus: dict[str, Any] | None) -> str:
+    """What autofocus undid, as a sentence to be added; empty where it did nothing."""
+    if focus is None or focus["axis_kji"] is None:
+        return ""
+    shift = f"{focus['shift_rms_mm']:.1f} mm (root mean square, largest {focus['shift_largest_mm']:.1f} mm)"
+    return f" Autofocus undid shifts of {shift} between lines of k-space along axis {'kji'[focus['axis_kji']]}."
 
 
 def unchanged(volume: Volume) -> Volume:

@@ -53,8 +53,10 @@ class UncertaintyParameters(Parameters):
 
     def of_task(self) -> Parameters:
         """The parameters of the task that is judged. Raises InputError for an unknown one."""
+        task = network_task(self.task)
         shared = {name: getattr(self, name) for name in ("device", "precision", "tile", "seed")}
-        return network_task(self.task).parameters_class.from_dict({**shared, **self.options})
+        judged = {"method": task.judged_method} if hasattr(task, "judged_method") else {}
+        return task.parameters_class.from_dict({**shared, **judged, **self.options})
 
 
 class Uncertainty:
