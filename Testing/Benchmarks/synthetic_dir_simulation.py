@@ -25,9 +25,8 @@ import numpy as np
 from scipy import ndimage
 from SynthMRILib.bundles import Bundle, load_bundle
 from SynthMRILib.cli import sentence
-from SynthMRILib.dir_synthesis import dictionary, mixing, network
-from SynthMRILib.dir_synthesis.preprocessing import prepare
-from SynthMRILib.dir_synthesis.tissue_fit import CSF, GRAY, OUTSIDE, WHITE, fit_tissues
+from SynthMRILib.dir_synthesis import mixing, network
+from SynthMRILib.dir_synthesis.tissue_fit import CSF, GRAY, OUTSIDE, WHITE
 from SynthMRILib.errors import InputError, SynthMRIError
 from SynthMRILib.evaluation import lesions as lesion_figures
 from SynthMRILib.evaluation import metrics, records
@@ -35,6 +34,7 @@ from SynthMRILib.progress import no_progress
 from SynthMRILib.simulation import lesions, subject
 from SynthMRILib.simulation.tissue import TISSUE_NAMES, tissues_of
 from SynthMRILib.tasks import get_task
+from SynthMRILib.tasks.synthetic_dir import network_seen
 from SynthMRILib.training import dir_packing
 from SynthMRILib.training.dir_samples import REMNANTS_MM, SUBSETS, SampleConfig, degraded, draw_input, toned
 from SynthMRILib.volume import Grid, Volume
@@ -126,26 +126,12 @@ def estimates(case: Case, subset: tuple[str, ...], bundle: Bundle) -> dict[str, 
     seen = task.prepare(chosen, bundle, parameters, no_progress)
     made, _, _ = network.run(bundle, seen, parameters, no_progress)
     seconds = time.process_time() - started
-    fit = dictionary_dir(chosen, seen, bundle)
-    found = {"network": (made.voxels, seconds), "dictionary": (fit, 0.0)}
+    fitted = network_seen(chosen, bundle, parameters, no_progress, with_fit=True)
+    fit = network.result_volume(fitted, fitted.voxels[network.FIRST_FIT_CHANNEL], spread=True)
+    found = {"network": (made.voxels, seconds), "dictionary": (fit.voxels, 0.0)}
     if not bundle.section.get("hybrid"):
-        found["combined"] = (combined_dir(made.voxels, fit, seen), 0.0)
+        found["combined"] = (network.mixed_with_dictionary(fitted, made)[0].voxels, 0.0)
     return {**found, "arithmetic": (best_line(simple(case, subset), case), 0.0)}
-
-
-def dictionary_dir(inputs: dict[str, Volume], seen: network.DirInput, bundle: Bundle) -> np.ndarray:
-    """The dictionary DIR, which a hybrid has seen already."""
-    if bundle.section.get("hybrid"):
-        return network.result_volume(seen, seen.voxels[network.FIRST_FIT_CHANNEL], spread=True).voxels
-    prepared = prepare(inputs, registered=True)
-    tissues = fit_tissues(prepared.contrasts, prepared.brain, spacing=(1, 1, 1))
-    return dictionary.synthesize(prepared.contrasts, prepared.brain, tissues, spacing=(1, 1, 1)).dir_signal
-
-
-def combined_dir(made: np.ndarray, fit: np.ndarray, seen: network.DirInput) -> np.ndarray:
-    """The mean of network and dictionary at common levels, as the task takes it."""
-    share = mixing.dictionary_share(seen.facts["scales"])
-    return mixing.mixed(made, fit, mixing.common_levels(made, fit, seen.labels, share=share), share=share)
 
 
 def simple(case: Case, subset: tuple[str, ...]) -> np.ndarray:
