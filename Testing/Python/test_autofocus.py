@@ -8,7 +8,7 @@ from motion_support import a_head, make_motion_bundles, moving_head, two_poses
 from scipy import fft
 from SynthMRILib.cli import main
 from SynthMRILib.evaluation.metrics import psnr
-from SynthMRILib.motion.autofocus import autofocus, slab
+from SynthMRILib.motion.autofocus import SLAB, autofocus, slab
 from SynthMRILib.motion.displaced_lines import CENTER, DisplacedLines, sharpened
 from SynthMRILib.simulation import motion
 from SynthMRILib.tasks import get_task
@@ -97,7 +97,8 @@ def test_sharpening_makes_a_ramp_a_step_and_leaves_flat_regions():
 def test_shifts_are_looked_for_in_the_middle_of_the_head_and_short_axes_are_left_out():
     mask = np.zeros((40, 200, 90), dtype=bool)
     mask[:, 150:, :] = True
-    assert slab(mask, 2) == (slice(None), slice(136, 200), slice(None))
+    assert slab(mask, 2) == (slice(None), slice(200 - SLAB, 200), slice(None))
+    assert slab(mask[:, :50], 2) == (slice(None),) * 3
     thin = moving_head(2.5, shape=SHAPE).moved.voxels[:, :20]
     assert autofocus(thin, Grid.from_spacing(thin.shape, (1, 1, 1)), axes=(1,)).axis is None
     assert autofocus(np.zeros(SHAPE, np.float32), Grid.from_spacing(SHAPE, (1, 1, 1))).axis is None

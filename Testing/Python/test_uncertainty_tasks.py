@@ -115,9 +115,8 @@ def test_the_mean_is_what_motion_correction_gives(filters: Bundle, force: bool, 
     filters.section["strength"] = {"none_mm": 0.2, "full_mm": 6.0, "largest": 0.8}
     inputs = {"input": moving_head(size_mm).moved}
     task = get_task("motion-correction")
-    wanted = task.run(
-        inputs, filters, task.parameters_class(device="cpu", precision="float32", force=force), no_progress
-    )
+    values = {"device": "cpu", "precision": "float32", "method": "network", "force": force}
+    wanted = task.run(inputs, filters, task.parameters_class(**values), no_progress)
     found = TASK.run(inputs, filters, parameters("motion-correction", force=force), no_progress)
     assert found.outputs["output"].voxels == pytest.approx(wanted.outputs["output"].voxels, abs=0.01)
     decision = wanted.measurements["decision"]
