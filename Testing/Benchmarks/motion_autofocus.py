@@ -1,4 +1,4 @@
-"""What autofocus does to held-out pairs, whatever its entropy says: from these the least fall of the entropy was chosen.
+"""What autofocus does to held-out pairs, whatever its entropy says: from these its least fall was chosen.
 
     python Testing/Benchmarks/motion_autofocus.py PAIRS.safetensors [--record]
 

@@ -29,7 +29,7 @@ DOUBTS = (20.0, 10.0)
 LAST_DOUBT, LAST_ROUNDS = 5.0, 2
 """Of the refinement after that, which goes on as long as the edges become fewer."""
 LEAST_FALL = 9e-4
-"""Fall of the entropy below which nothing is done, chosen on held-out pairs (`Testing/Benchmarks/motion_autofocus.py`)."""
+"""Fall of the entropy below which nothing is done: chosen on held-out pairs by `Benchmarks/motion_autofocus.py`."""
 
 
 @dataclass(frozen=True, eq=False)
