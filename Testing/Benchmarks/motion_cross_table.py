@@ -3,8 +3,10 @@
     python Testing/Benchmarks/motion_cross_table.py CASES.safetensors NAME=RUN/bundle... [--autofocus N] [--record]
 
 CASES is what motion_cases.py made. Networks get the middle of every case, are told no severity, and correct fully, so
-that training and test motion alone decide. Results are registered rigidly to the reference. The networks of the
-comparison had the same small budget (see motion_cross.json); the shipped one is a row of its own.
+that training and test motion alone decide. Everything is moved rigidly by what lays the volume with motion onto the
+reference, as in motion_diffusion_quality.py. The networks of the comparison had the same small number of steps (see
+motion_cross.json and motion_cross_gan.json); the shipped one is a row of its own. Autofocus gets the whole volume, of
+which the middle is then looked at, registered by itself.
 """
 
 from __future__ import annotations
@@ -18,13 +20,13 @@ from typing import Any
 
 import numpy as np
 import torch
-from motion_quality import Middle, figures, pair
+from motion_diffusion_quality import Judge
+from motion_quality import Middle, alignment, pair
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(CHECKOUT / "SynthMRI"))
 from SynthMRILib.bundles import load_bundle  # noqa: E402
 from SynthMRILib.evaluation import records  # noqa: E402
-from SynthMRILib.evaluation.metrics import quality_mask  # noqa: E402
 from SynthMRILib.inference import runner  # noqa: E402
 from SynthMRILib.motion.autofocus import autofocus  # noqa: E402
 from SynthMRILib.motion.condition import UNKNOWN  # noqa: E402
@@ -44,14 +46,16 @@ def main() -> int:
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     bundles = {name: load_bundle(path) for name, path in (n.split("=", 1) for n in arguments.networks)}
-    cache, rows, left = Middle(arguments.cases, arguments.block), [], dict.fromkeys(KINDS, arguments.autofocus)
+    cache, whole = (Middle(arguments.cases, edge) for edge in (arguments.block, 0))
+    rows, left = [], dict.fromkeys(KINDS, arguments.autofocus)
     for index in range(0, len(cache), 2):
         kind = cache.entries[index].extra["kind"]
-        rows.append(measured(cache, index, bundles, focus=left[kind] > 0))
+        rows.append(measured(cache, index, bundles, whole=whole if left[kind] > 0 else None))
         left[kind] -= 1
         sys.stderr.write(json.dumps(rows[-1]) + "\n")
     record = {
-        "command": f"motion_cross_table.py {arguments.cases.name} NAME=BUNDLE... --block {arguments.block} --record",
+        "command": f"motion_cross_table.py {arguments.cases.name} NAME=BUNDLE... --block {arguments.block} "
+        f"--autofocus {arguments.autofocus} --record",
         "commit": records.current_commit(CHECKOUT),
         "compared": {name: compared(bundle) for name, bundle in bundles.items()},
         "data": "heads 16 and 17, patient19",
@@ -59,7 +63,7 @@ def main() -> int:
         "rows": rows,
     }
     if arguments.record:
-        records.write_record(CHECKOUT / "Documentation" / "figures" / "motion_cross_table.json", record)
+        records.write_record(CHECKOUT / "Documentation" / "figures" / "motion_cross.json", record)
     sys.stdout.write(json.dumps(record["gain_db"], indent=2) + "\n")
     return 0
 
@@ -70,19 +74,21 @@ def compared(bundle) -> dict[str, Any]:
     return {"weights": bundle.weights_sha256[:12], "steps": training.get("steps"), "batch": training.get("batch")}
 
 
-def measured(cache: Middle, index: int, bundles: dict, *, focus: bool) -> dict[str, Any]:
-    """PSNR and SSIM of a case as it is and after each method."""
+def measured(cache: Middle, index: int, bundles: dict, *, whole: Middle | None) -> dict[str, Any]:
+    """Figures of a case as it is and after each method; autofocus is one of them where its whole volume is given."""
     moved, still = pair(cache, index)
-    entry, mask = cache.entries[index], quality_mask(still)
+    entry = cache.entries[index]
+    judge = Judge(still, moved.grid, alignment(still, moved.voxels, moved.grid, sampled=1.0))
     row: dict[str, Any] = {
         "subject": entry.subject,
         "contrast": entry.contrast,
         "motion": entry.extra["kind"],
         "severity_mm": round(entry.extra["severity_mm"], 3),
         "displacement_mm": round(entry.extra["displacement_mm"], 3),
-        "nothing": figures(still, moved.voxels, mask, moved.grid),
+        "nothing": judge.figures(moved.voxels, 0.0),
     }
     for name, bundle in bundles.items():
+        started = time.process_time()
         made, _, _ = runner.run_volume(
             bundle,
             moved.voxels,
@@ -92,12 +98,14 @@ def measured(cache: Middle, index: int, bundles: dict, *, focus: bool) -> dict[s
             progress=lambda *_: None,
             conditions=(UNKNOWN,),
         )
-        row[name] = figures(still, np.maximum(made[0], 0), mask, moved.grid)
-    if focus:
+        row[name] = judge.figures(np.maximum(made[0], 0), time.process_time() - started)
+    if whole is not None:
         started = time.process_time()
-        found = autofocus(moved.voxels, moved.grid)
-        row["autofocus"] = figures(still, found.voxels, mask, moved.grid)
-        row["autofocus_seconds"] = round(time.process_time() - started, 1)
+        volume, _ = pair(whole, index)
+        found = autofocus(volume.voxels, volume.grid).voxels[cache.part(index)]
+        seconds = time.process_time() - started
+        found_by_itself = alignment(still, found, moved.grid, sampled=1.0)
+        row["autofocus"] = Judge(still, moved.grid, found_by_itself).figures(found, seconds)
     return row
 
 

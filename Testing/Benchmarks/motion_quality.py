@@ -168,16 +168,23 @@ def figures(still: np.ndarray, voxels: np.ndarray, mask: np.ndarray, grid: Grid)
 
 def registered(still: np.ndarray, voxels: np.ndarray, grid: Grid) -> np.ndarray:
     """The volume moved rigidly onto the reference; as it is where that is less than `STILL_MM`."""
-    fixed, floating = (sitk.GetImageFromArray(v) for v in (still, voxels))
-    for image in (fixed, floating):
-        image.SetSpacing(grid.spacing)
+    return moved_by(alignment(still, voxels, grid), voxels, grid)
+
+
+def alignment(still: np.ndarray, voxels: np.ndarray, grid: Grid, *, sampled: float = 0.05) -> sitk.Transform | None:
+    """The rigid transform that lays the volume onto the reference, None where it is less than `STILL_MM`.
+
+    Args:
+        sampled: share of the voxels that it is found from; small volumes need all.
+    """
+    fixed, floating = (as_image(v, grid) for v in (still, voxels))
     center = sitk.CenteredTransformInitializer(
         fixed, floating, sitk.Euler3DTransform(), sitk.CenteredTransformInitializerFilter.GEOMETRY
     )
     method = sitk.ImageRegistrationMethod()
     method.SetMetricAsMeanSquares()
     method.SetMetricSamplingStrategy(method.REGULAR)
-    method.SetMetricSamplingPercentage(0.05)
+    method.SetMetricSamplingPercentage(sampled)
     method.SetShrinkFactorsPerLevel([2])
     method.SetSmoothingSigmasPerLevel([1.0])
     method.SetOptimizerAsRegularStepGradientDescent(0.2, 0.005, 30)
@@ -187,9 +194,21 @@ def registered(still: np.ndarray, voxels: np.ndarray, grid: Grid) -> np.ndarray:
     method.Execute(fixed, floating)
     corner = np.array(grid.extent) * 0.7
     moved = np.array(center.TransformPoint(corner.tolist())) - corner
-    if np.linalg.norm(moved) < STILL_MM:
+    return None if np.linalg.norm(moved) < STILL_MM else center
+
+
+def moved_by(transform: sitk.Transform | None, voxels: np.ndarray, grid: Grid) -> np.ndarray:
+    """The volume resampled by cubic B-splines after a transform, zero where it comes from outside."""
+    if transform is None:
         return voxels
-    return sitk.GetArrayFromImage(sitk.Resample(floating, fixed, center, sitk.sitkBSpline, 0.0))
+    image = as_image(voxels, grid)
+    return sitk.GetArrayFromImage(sitk.Resample(image, image, transform, sitk.sitkBSpline, 0.0))
+
+
+def as_image(voxels: np.ndarray, grid: Grid) -> sitk.Image:
+    image = sitk.GetImageFromArray(voxels)
+    image.SetSpacing(grid.spacing)
+    return image
 
 
 def clean_row(cache: Middle, index: int, bundle: Bundle | None, values: dict[str, Any]) -> dict[str, Any]:

@@ -23,9 +23,9 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     parser.add_argument(
         "--force", action="store_true", help="correct also where motion is little or unlike what was learned from"
     )
-    parser.add_argument("--steps", type=int, default=10, help="of each sample of the diffusion model (experimental)")
+    parser.add_argument("--steps", type=int, default=4, help="of each sample of the diffusion model (experimental)")
     parser.add_argument("--draws", type=int, default=1, help="samples of the diffusion model; the result is their mean")
-    parser.add_argument("--start", type=float, default=0.2, help="share of noise the diffusion model starts with")
+    parser.add_argument("--start", type=float, default=0.1, help="share of noise the diffusion model starts with")
     parser.add_argument("--from-input", action="store_true", help="diffusion starts from the volume with motion")
     parser.add_argument("--spread", type=Path, help="file for the standard deviation of several samples")
     add_run_options(parser)

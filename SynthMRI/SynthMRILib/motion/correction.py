@@ -96,16 +96,21 @@ def by_diffusion(
 
 
 def diffusion_draws(
-    prepared: NetworkInput, estimate: np.ndarray, parameters: MotionCorrectionParameters
+    prepared: NetworkInput,
+    estimate: np.ndarray,
+    parameters: MotionCorrectionParameters,
+    *,
+    bundle: Bundle | None = None,
 ) -> tuple[Sampler, dict[str, Any]]:
-    """What gives a sample (k, j, i) of the installed diffusion model for a seed, and how it does so.
+    """What gives a sample (k, j, i) of a diffusion model for a seed, and how it does so.
 
     Slices are taken across the axis of the largest spacing, the first of several, and cut to the head.
 
     Args:
         estimate: what samples start from, in network units.
+        bundle: the diffusion model; without one the installed one.
     """
-    bundle, voxels = diffusion_bundle(), prepared.voxels
+    bundle, voxels = bundle or diffusion_bundle(), prepared.voxels
     if parameters.start > bundle.section.get("highest", 1.0):
         raise InputError(f"This diffusion model can start from at most {bundle.section['highest']:g} of the noise.")
     device = resolve_device(parameters.device)

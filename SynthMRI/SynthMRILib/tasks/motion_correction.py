@@ -59,9 +59,9 @@ class MotionCorrectionParameters(Parameters):
 
     method: str = "autofocus"
     force: bool = False
-    steps: int = 10
+    steps: int = 4
     draws: int = 1
-    start: float = 0.2
+    start: float = 0.1
     from_network: bool = True
 
     @property
