@@ -36,6 +36,7 @@ TASKS = {
     "denoising": "denoising",
     "motion_correction": "motion-correction",
     "motion_severity": "motion-severity",
+    "motion_diffusion": "motion-diffusion",
     "synthetic_dir": "synthetic-dir",
     "slice_features": "slice-features",
 }
@@ -102,7 +103,14 @@ def read_record() -> dict[str, Any]:
 def settings_of(name: str) -> dict[str, Any]:
     """What the configuration asks for."""
     config = json.loads((QUEUE / f"{name}.json").read_text(encoding="utf-8"))
-    return {"steps": config["loop"]["steps"], "batch": config["training"].get("batch")}
+    return {"steps": config["loop"]["steps"], "batch": batch_of(config["training"])}
+
+
+def batch_of(training: dict[str, Any]) -> int | None:
+    """Samples a step; for slices of blocks, as the diffusion model learns from, all slices."""
+    if "blocks" in training and "slices" in training:
+        return training["blocks"] * training["slices"]
+    return training.get("batch")
 
 
 def seen_in(folder: Path) -> dict[str, Any]:
