@@ -55,7 +55,7 @@ def method_words(method: str) -> tuple[str, str]:
         "both": (_("Autofocus, then network"), _("The network corrects what autofocus has left.")),
         "diffusion": (
             _("Diffusion model (experimental)"),
-            _("Draws a sample that fits the corrected volume. It gains next to nothing, and its detail may be invented."),
+            _("Draws a sample that fits the corrected volume. It gains next to nothing; its detail may be invented."),
         ),
         "measure": (_("Only measure the motion"), _("Says how severe the motion is and changes nothing.")),
     }

@@ -64,6 +64,10 @@ def main() -> int:
     }
     if arguments.record:
         records.write_record(CHECKOUT / "Documentation" / "figures" / "motion_cross.json", record)
+        opened = {"task": "motion-correction", "bundles": {}, "record": "motion_cross.json"}
+        records.append_opening(
+            CHECKOUT / records.TABLE, subject="patient19/FLAIR+T1", commit=record["commit"], record=opened
+        )
     sys.stdout.write(json.dumps(record["gain_db"], indent=2) + "\n")
     return 0
 

@@ -102,6 +102,10 @@ def main() -> int:
     }
     if arguments.record:
         records.write_record(CHECKOUT / "Documentation" / "figures" / "motion_diffusion.json", record)
+        opened = {"task": "motion-diffusion", "bundles": record["bundles"], "record": "motion_diffusion.json"}
+        records.append_opening(
+            CHECKOUT / records.TABLE, subject="patient19/FLAIR+T1", commit=record["commit"], record=opened
+        )
     sys.stdout.write(json.dumps({"floors": record["floors"], "summary": found}, indent=2) + "\n")
     return 0
 

@@ -35,7 +35,7 @@ METHODS_WITH_BUNDLE = ("network", "both", "diffusion")
 METHODS_WITH_AUTOFOCUS = ("autofocus", "both")
 NOTHING_FOUND = "autofocus found no shifts during the scan that would explain it"
 EXPERIMENTAL_METHODS = {
-    "diffusion": "on held-out volumes it gained 0.1 dB, where 1 dB was wanted, and its detail may be invented",
+    "diffusion": "on test volumes it gained 0.1 dB, where 1 dB was wanted, and its detail may be invented",
 }
 """Methods that are offered as experimental, and why."""
 MOST_STEPS, MOST_DRAWS = 1000, 64
