@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from motion_support import a_head, make_motion_bundles, moving_head, two_poses
-from scipy import fft
+from scipy import fft, ndimage
 from SynthMRILib.cli import main
 from SynthMRILib.evaluation.metrics import psnr
 from SynthMRILib.motion.autofocus import SLAB, autofocus, slab
@@ -66,6 +66,14 @@ def test_the_axis_along_which_lines_were_moved_is_found(axis):
     focused = autofocus(np.maximum(moved, 0), still.grid)
     assert focused.axis == axis
     assert psnr(still.voxels, focused.voxels) > psnr(still.voxels, moved) + 3.0
+
+
+def test_the_surroundings_of_a_stripped_volume_stay_exactly_zero():
+    moved = moving_head(2.5, shape=SHAPE).moved
+    inside = ndimage.binary_dilation(moved.voxels > 100, iterations=2)
+    focused = autofocus(np.where(inside, moved.voxels, 0), moved.grid)
+    assert focused.found
+    assert (focused.voxels[~inside] == 0).all() and focused.voxels[inside].any()
 
 
 def test_shifts_are_undone_exactly_where_they_are_known():

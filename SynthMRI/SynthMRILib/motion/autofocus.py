@@ -139,9 +139,12 @@ class _Focus:
         return False
 
     def corrected(self, voxels: np.ndarray, mask: np.ndarray) -> tuple[np.ndarray, float]:
-        """The whole volume with the shifts undone, not below zero, and its entropy."""
+        """The whole volume with the shifts undone, not below zero, and its entropy.
+
+        Voxels of exactly zero, which are the surroundings of a stripped volume, stay so.
+        """
         made = DisplacedLines(self._turned(voxels), shifts=self.lines.shifts).corrected()
-        made = np.ascontiguousarray(np.moveaxis(np.maximum(made, 0), 0, self.axis))
+        made = np.ascontiguousarray(np.moveaxis(np.maximum(made, 0), 0, self.axis)) * (voxels != 0)
         return made, edge_entropy(made, mask)
 
     def shifts_mm(self, grid: Grid) -> np.ndarray:
