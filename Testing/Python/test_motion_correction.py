@@ -142,8 +142,8 @@ def test_an_unknown_method_and_a_missing_severity_bundle_are_told(a_bundle, monk
 @pytest.mark.usefixtures("a_bundle")
 def test_the_command_writes_the_volume_and_says_what_it_found(tmp_path, capsys):
     write_volume(moving_head(2.0).moved, tmp_path / "in.nii.gz")
-    done = main(["motion-correction", str(tmp_path / "in.nii.gz"), str(tmp_path / "out.nii.gz"), "--device", "cpu"])
-    assert done == 0
+    words = [str(tmp_path / "in.nii.gz"), str(tmp_path / "out.nii.gz"), "--method", "network", "--device", "cpu"]
+    assert main(["motion-correction", *words]) == 0
     assert "mm after correction" in capsys.readouterr().out
     assert read_volume(tmp_path / "out.nii.gz").shape == moving_head(2.0).moved.shape
 

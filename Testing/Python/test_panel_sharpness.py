@@ -89,6 +89,9 @@ def test_experimental_models_say_why_before_they_are_used(slicer_desktop, models
     assert not panel.ui.bundleHintLabel.visible
     panel.ui.taskTabWidget.setCurrentIndex(2)
     slicer_desktop.process_events()
+    assert not panel.ui.bundleHintLabel.visible, "autofocus, the default, uses no model of this task"
+    select(panel.ui.methodComboBox, "Network")
+    slicer_desktop.process_events()
     words = panel.ui.bundleHintLabel.text
     assert panel.ui.bundleHintLabel.visible and words.startswith(
         "Motion correction (adaptive filters) is experimental. "
