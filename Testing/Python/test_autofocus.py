@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from motion_support import a_head, make_motion_bundles, moving_head, two_poses
@@ -9,9 +11,13 @@ from scipy import fft, ndimage
 from SynthMRILib.cli import main
 from SynthMRILib.evaluation.metrics import psnr
 from SynthMRILib.motion.autofocus import SLAB, autofocus, slab
+from SynthMRILib.motion.decision import Decision
 from SynthMRILib.motion.displaced_lines import CENTER, DisplacedLines, sharpened
+from SynthMRILib.motion.severity import SeverityEstimate
 from SynthMRILib.simulation import motion
 from SynthMRILib.tasks import get_task
+from SynthMRILib.tasks.base import NetworkInput
+from SynthMRILib.tasks.motion_correction import NOTHING_FOUND, decided
 from SynthMRILib.volume import Grid
 from SynthMRILib.volume_io import read_volume, write_volume
 
@@ -149,6 +155,32 @@ def test_a_strange_contrast_is_told_whatever_autofocus_does():
     assert found.measurements["decision"] == "flagged"
     assert "unlike the volumes that were learned from" in found.measurements["message"]
     assert np.array_equal(found.outputs["output"].voxels, strange.voxels)
+
+
+def test_what_is_said_of_autofocus_follows_what_it_found_and_how_familiar_the_volume_is():
+    familiar = SeverityEstimate(0.8, 0.4, 1.2, 0.9, 0.3, 6.0, 0.5, "level_50")
+    strange = replace(familiar, strangeness=2.0)
+    prepared = NetworkInput(np.zeros((2, 2, 2)), a_head(SHAPE), 1.0)
+    parameters = TASK.parameters_class()
+    said = {
+        (focused, name): decided(severity, prepared, None, parameters, focused=focused)
+        for focused in (True, False)
+        for name, severity in (("familiar", familiar), ("strange", strange))
+    }
+    assert said[True, "familiar"] == Decision("corrected")
+    assert said[False, "familiar"] == Decision("unchanged", NOTHING_FOUND)
+    assert said[True, "strange"].kind == "corrected"
+    assert said[True, "strange"].reason.startswith("these estimates may be wrong, because its contrast is unlike")
+    assert said[False, "strange"].kind == "flagged"
+
+
+def test_autofocus_counts_where_the_network_would_leave_the_volume_alone(bundles):
+    moved = moving_head(2.5, shape=SHAPE).moved
+    weak = {**bundles.section, "strength": {"none_mm": 90.0, "full_mm": 99.0, "largest": 1.0}}
+    found = run(moved, replace(bundles, metadata={**bundles.metadata, "synthmri": weak}), method="both")
+    assert found.measurements["decision"] == "corrected"
+    assert "the network was not applied: less than the 90 mm" in found.measurements["message"]
+    assert np.array_equal(found.outputs["output"].voxels, run(moved).outputs["output"].voxels)
 
 
 @pytest.mark.usefixtures("bundles")

@@ -65,9 +65,14 @@ class MotionCorrectionParameters(Parameters):
     from_network: bool = True
 
     @property
+    def uses_network(self) -> bool:
+        """Whether a network changes the volume."""
+        return self.method in METHODS_WITH_BUNDLE
+
+    @property
     def uses_bundle(self) -> bool:
         """Whether a bundle of this task takes part."""
-        return self.method in METHODS_WITH_BUNDLE and (self.method != "diffusion" or self.from_network)
+        return self.uses_network and (self.method != "diffusion" or self.from_network)
 
 
 class MotionCorrection:
@@ -121,31 +126,8 @@ class MotionCorrection:
         stopwatch = Stopwatch()
         prepared = self.prepare(inputs, bundle, parameters, part_of(progress, 0.0, 0.02))
         before = estimate_severity(prepared.voxels, parameters, part_of(progress, 0.02, 0.15))
-        outputs, after, facts = {"output": unchanged(prepared.volume)}, before, {}
-        focused, severity = prepared, before
-        if parameters.method in METHODS_WITH_AUTOFOCUS:
-            from ..motion.autofocus import autofocus
-
-            part = part_of(progress, 0.15, 0.6)
-            found = autofocus(prepared.voxels, prepared.volume.grid, progress=part)
-            facts["autofocus"] = found.as_dict()
-            if found.found:
-                focused = replace(prepared, voxels=found.voxels)
-                outputs["output"] = self.finish(focused, found.voxels, parameters)
-                severity = after = estimate_severity(found.voxels, parameters, part_of(progress, 0.6, 0.65))
-        decision = decided(severity, prepared, bundle, parameters, focused=focused is not prepared)
-        if decision.correct and parameters.method != "autofocus":
-            from ..motion.correction import corrected
-
-            made, ran = corrected(focused, bundle, parameters, severity.severity_mm, part_of(progress, 0.65, 0.95))
-            facts |= ran
-            outputs = {r: self.finish(prepared, v, parameters, spread=r == "spread") for r, v in made.items()}
-            voxels = outputs["output"].voxels / np.float32(prepared.unit)
-            after = estimate_severity(voxels, parameters, part_of(progress, 0.95, 1.0))
-        elif focused is not prepared:
-            decision = Decision(
-                "corrected", f"the network was not applied: {decision.reason}" if decision.reason else ""
-            )
+        part = part_of(progress, 0.15, 1.0)
+        outputs, after, decision, facts = self._correct(prepared, before, bundle, parameters, part)
         progress(1.0, "Done")
         motion = {
             "severity_before": before.as_dict(),
@@ -166,6 +148,41 @@ class MotionCorrection:
         )
         measurements = {**motion, "findings": findings, **facts, **stopwatch.facts()}
         return TaskResult(outputs, provenance, measurements)
+
+    def _correct(
+        self,
+        prepared: NetworkInput,
+        before: SeverityEstimate,
+        bundle: Bundle | None,
+        parameters: MotionCorrectionParameters,
+        progress: Progress,
+    ) -> tuple[dict[str, Volume], SeverityEstimate, Decision, dict[str, Any]]:
+        """Volumes by role, the severity after what was done, what was decided, and the facts of the run."""
+        from ..motion.estimate import estimate_severity
+
+        outputs, after, facts = {"output": unchanged(prepared.volume)}, before, {}
+        focused = prepared
+        if parameters.method in METHODS_WITH_AUTOFOCUS:
+            from ..motion.autofocus import autofocus
+
+            found = autofocus(prepared.voxels, prepared.volume.grid, progress=part_of(progress, 0.0, 0.5))
+            facts["autofocus"] = found.as_dict()
+            if found.found:
+                focused = replace(prepared, voxels=found.voxels)
+                outputs["output"] = self.finish(focused, found.voxels, parameters)
+                after = estimate_severity(found.voxels, parameters, part_of(progress, 0.5, 0.55))
+        decision = decided(after, prepared, bundle, parameters, focused=focused is not prepared)
+        if decision.correct and parameters.uses_network:
+            from ..motion.correction import corrected
+
+            made, ran = corrected(focused, bundle, parameters, after.severity_mm, part_of(progress, 0.55, 0.95))
+            outputs = {r: self.finish(prepared, v, parameters, spread=r == "spread") for r, v in made.items()}
+            voxels = outputs["output"].voxels / np.float32(prepared.unit)
+            after = estimate_severity(voxels, parameters, part_of(progress, 0.95, 1.0))
+            facts |= ran
+        elif not decision.correct and focused is not prepared:
+            decision = Decision("corrected", f"the network was not applied: {decision.reason}")
+        return outputs, after, decision, facts
 
     def prepare(
         self,
