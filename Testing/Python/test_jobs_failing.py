@@ -6,6 +6,8 @@ import re
 import resource
 import signal
 import subprocess
+import threading
+from types import SimpleNamespace
 
 import pytest
 from job_support.running import (
@@ -20,6 +22,7 @@ from job_support.running import (
 )
 from SynthMRILib.errors import BundleError, InputError, JobError, ResourceError
 from SynthMRILib.jobs import failures
+from SynthMRILib.jobs.run import Run
 
 
 @pytest.fixture(scope="module")
@@ -101,6 +104,16 @@ def test_a_warm_child_that_dies_while_idle_is_replaced_unnoticed(client):
     os.kill(first, signal.SIGKILL)
     wait_until(lambda: not is_running(first), seconds=2)
     assert submit(client, "add_one").wait(60).measurements["pid"] != first
+
+
+def test_a_run_whose_inputs_are_still_being_written_was_not_taken_up_by_a_child(tmp_path):
+    gate = threading.Event()
+    job = SimpleNamespace(inputs=lambda: {} if gate.wait(30) else None, task_name="add_one", bundle=None, parameters={})
+    run = Run(job, 1, tmp_path)
+    assert run.request is None and not run.untouched
+    gate.set()
+    run.remove()
+    assert run.request is not None and not run.untouched
 
 
 def test_a_run_that_a_dying_child_never_took_up_is_done_by_the_next(client):

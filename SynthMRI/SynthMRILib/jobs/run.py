@@ -68,8 +68,9 @@ class Run:
     @property
     def untouched(self) -> bool:
         """True when the child was sent the run but read nothing of it, so that its end has another reason."""
-        files = [self.folder.path / entry["file"] for entry in self.request["inputs"].values()]
-        return self.sent and not self.sent_again and all(file.exists() for file in files)
+        if not self.sent or self.sent_again:
+            return False
+        return all((self.folder.path / entry["file"]).exists() for entry in self.request["inputs"].values())
 
     def cancel(self) -> None:
         """Begin to count the time that the child has to stop."""
