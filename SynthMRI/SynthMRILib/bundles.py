@@ -177,10 +177,14 @@ def find_bundles(task: str | None = None) -> list[Bundle]:
 
 
 def best_bundle(task: str) -> Bundle:
-    """The bundle a task uses when none is named. Raises BundleError when there is none."""
-    for bundle in find_bundles(task):
+    """The bundle a task uses when none is named, never an experimental one. Raises BundleError when there is none."""
+    found = find_bundles(task)
+    for bundle in found:
         if not bundle.experimental:
             return bundle
+    if found:
+        names = ", ".join(bundle.name for bundle in found)
+        raise BundleError(f"Bundles for {task} are experimental and have to be named with --bundle: {names}.")
     raise BundleError(f"No bundle for {task} is installed. Install one, or name its folder with --bundle.")
 
 

@@ -123,8 +123,10 @@ def test_experimental_bundles_are_listed_last_and_never_chosen(
     change_metadata(other, lambda s: s.update(experimental=True))
     monkeypatch.setenv("SYNTHMRI_MODELS", str(a_bundle.folder.parent))
     assert find_bundles("other-task")[0].experimental
-    with pytest.raises(BundleError, match="No bundle for other-task"):
+    with pytest.raises(BundleError, match="experimental and have to be named with --bundle: a-first-name"):
         best_bundle("other-task")
+    with pytest.raises(BundleError, match="No bundle for a third task is installed"):
+        best_bundle("a third task")
     assert find_bundles()[-1].name == "a-first-name"
 
 

@@ -203,6 +203,8 @@ def test_a_bundle_holds_a_diffusion_network(a_network: ConditionalDiffusion, tmp
         training={},
         validation={},
     )
-    loaded = load_bundle(write_bundle(tmp_path / "bundle", a_network, description)).build_network()
+    bundle = load_bundle(write_bundle(tmp_path / "bundle", a_network, description))
+    assert bundle.metadata["network_data_format"]["outputs"]["pred"]["channel_def"] == {"0": "noise"}
+    loaded = bundle.build_network()
     assert torch.allclose(loaded.noisy_encoder[0].first.weight, a_network.noisy_encoder[0].first.weight, atol=1e-3)
     assert loaded.schedule.steps == 1000

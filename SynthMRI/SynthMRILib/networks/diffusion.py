@@ -55,6 +55,8 @@ class ConditionalDiffusion(nn.Module):
     """
 
     scale = 1
+    #: What its output channels hold.
+    outputs = ("noise",)
 
     def __init__(
         self,

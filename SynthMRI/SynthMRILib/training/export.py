@@ -18,6 +18,9 @@ from ..errors import InputError
 from ..provenance import package_versions
 from .card import card
 
+#: Output channels of a network that does not name its own.
+MEAN_AND_VARIANCE = ("mean", "log-variance")
+
 
 @dataclass(frozen=True)
 class BundleDescription:
@@ -90,8 +93,8 @@ def metadata(network: nn.Module, description: BundleDescription, sha256: str) ->
         "numpy_version": versions.get("numpy", ""),
         "required_packages_version": {"safetensors": "0.4"},
         "network_data_format": {
-            "inputs": {role: data_format(1) for role in description.inputs},
-            "outputs": {"pred": data_format(2)},
+            "inputs": {role: data_format(("volume",)) for role in description.inputs},
+            "outputs": {"pred": data_format(getattr(network, "outputs", MEAN_AND_VARIANCE))},
         },
         "synthmri": {
             "format": FORMAT,
@@ -114,16 +117,16 @@ def metadata(network: nn.Module, description: BundleDescription, sha256: str) ->
     }
 
 
-def data_format(channels: int) -> dict[str, Any]:
-    """One entry of the MONAI Bundle's `network_data_format`."""
+def data_format(channels: tuple[str, ...]) -> dict[str, Any]:
+    """One entry of the MONAI Bundle's `network_data_format`, of channels of these names."""
     return {
         "type": "image",
         "format": "magnitude",
         "modality": "MR",
-        "num_channels": channels,
+        "num_channels": len(channels),
         "spatial_shape": ["*", "*", "*"],
         "dtype": "float32",
-        "value_range": [0, 1],
+        "value_range": [] if channels == ("noise",) else [0, 1],
         "is_patch_data": True,
-        "channel_def": {"0": "mean", "1": "log-variance"} if channels == 2 else {"0": "volume"},
+        "channel_def": {str(number): name for number, name in enumerate(channels)},
     }
