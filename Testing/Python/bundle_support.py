@@ -42,3 +42,15 @@ def make_bundle(folder: Path, *, task: str = "super-resolution", title: str = "T
     """A bundle on disk with random weights."""
     description = described(task, "RRDBNet", ARGUMENTS, title=title, expects={"contrasts": "any"})
     return load_bundle(write_bundle(folder, a_network(), description))
+
+
+def install_thin_network(folder: Path) -> None:
+    """A small network for thick slices with random weights."""
+    from SynthMRILib.networks.unet import ResidualUNet
+
+    arguments = {"channels": 4, "features": [4, 6], "convolutions": 1, "dropout": 0.2}
+    torch.manual_seed(0)
+    network = ResidualUNet(**arguments)
+    torch.nn.init.normal_(network.exit.weight, std=0.004)
+    description = described("through-plane", "ResidualUNet", arguments, title="Test thin slices")
+    write_bundle(folder, network, description)

@@ -7,8 +7,7 @@ import json
 import numpy as np
 import pydicom
 import pytest
-import torch
-from bundle_support import described
+from bundle_support import install_thin_network
 from conftest import head_like, placed_grid
 from dicom_files import STRAIGHT, stack, write_series
 from module_support import head_node, node_matrix, place, scene_facts
@@ -54,19 +53,6 @@ def set_lengths(desktop, panel, **lengths: float) -> None:
 
 def spacing_of(node) -> tuple[float, ...]:
     return tuple(round(length, 6) for length in node.GetSpacing())
-
-
-def install_network(folder) -> None:
-    """A small network for thick slices with random weights."""
-    from SynthMRILib.networks.unet import ResidualUNet
-    from SynthMRILib.training.export import write_bundle
-
-    arguments = {"channels": 4, "features": [4, 6], "convolutions": 1, "dropout": 0.2}
-    torch.manual_seed(0)
-    network = ResidualUNet(**arguments)
-    torch.nn.init.normal_(network.exit.weight, std=0.004)
-    description = described("through-plane", "ResidualUNet", arguments, title="Test thin slices")
-    write_bundle(folder, network, description)
 
 
 def test_super_resolution_of_thick_slices_points_to_their_own_enhancement(desktop, panel):
@@ -219,7 +205,7 @@ def test_methods_give_results_of_their_own_names(desktop, panel, slicer_scene):
 
 
 def test_an_installed_network_is_offered_and_taken(desktop, slicer_scene, tmp_path):
-    install_network(tmp_path / "models" / "thin")
+    install_thin_network(tmp_path / "models" / "thin")
     head_node("T2w", shape=SHAPE, grid="thick slices")
     panel = desktop.open_module("SynthMRI")
     select(panel.ui.enhancementComboBox, "Thick slices")
@@ -379,23 +365,3 @@ def test_a_script_gets_total_variation_where_no_network_is_installed(slicer_scen
     finally:
         logic.close()
     assert spacing_of(result) == (1, 1, 1) and synthetic_volumes(slicer_scene) == ["FLAIR SYNTH thin slices 1 mm"]
-
-
-def test_uncertainty_of_thick_slices_is_refused_while_no_network_computes_them(desktop, slicer_scene, tmp_path):
-    head_node("T2w", shape=SHAPE, grid="thick slices")
-    panel = desktop.open_module("SynthMRIUncertainty")
-    select(panel.ui.taskComboBox, "Thick slices")
-    checked(desktop, panel)
-    assert not panel.ui.applyButton.enabled
-    assert panel.ui.applyHintLabel.text == (
-        "Apply is off: No model for this task is installed, and only what a network computes has an uncertainty. "
-        "Install a model, or select another task."
-    )
-    install_network(tmp_path / "models" / "thin")
-    desktop.leave_module("SynthMRIUncertainty")
-    desktop.open_module("SynthMRIUncertainty")
-    assert checked(desktop, panel).ui.applyButton.enabled, panel.ui.applyHintLabel.text
-    panel.ui.passesSpinBox.setValue(2)
-    run_to_the_end(desktop, panel)
-    total = slicer_scene.util.getNode("T2w UNCERTAINTY total")
-    assert spacing_of(total) == (0.6, 0.6, 0.6)

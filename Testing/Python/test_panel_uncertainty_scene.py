@@ -5,9 +5,9 @@ from __future__ import annotations
 import sys
 
 import pytest
-from bundle_support import make_bundle
+from bundle_support import install_thin_network, make_bundle
 from module_support import head_node, scene_facts
-from panel_support import checked, press_apply, result_of, run_to_the_end, wait_for_end
+from panel_support import checked, press_apply, result_of, run_to_the_end, select, wait_for_end
 
 MODULE = "SynthMRIUncertainty"
 
@@ -106,3 +106,23 @@ def test_a_map_that_is_deleted_while_it_is_shown_takes_its_legend_and_outlines_a
     assert not panel.ui.overlayButton.checked
     assert not slicer_scene.util.getNodesByClass("vtkMRMLColorLegendDisplayNode")
     assert not slicer_scene.util.getNodes("SynthMRI contour")
+
+
+def test_uncertainty_of_thick_slices_is_refused_while_no_network_computes_them(desktop, slicer_scene, tmp_path):
+    head_node("T2w", shape=(18, 30, 32), grid="thick slices")
+    panel = desktop.open_module("SynthMRIUncertainty")
+    select(panel.ui.taskComboBox, "Thick slices")
+    checked(desktop, panel)
+    assert not panel.ui.applyButton.enabled
+    assert panel.ui.applyHintLabel.text == (
+        "Apply is off: No model for this task is installed, and only what a network computes has an uncertainty. "
+        "Install a model, or select another task."
+    )
+    install_thin_network(tmp_path / "models" / "thin")
+    desktop.leave_module("SynthMRIUncertainty")
+    desktop.open_module("SynthMRIUncertainty")
+    assert checked(desktop, panel).ui.applyButton.enabled, panel.ui.applyHintLabel.text
+    panel.ui.passesSpinBox.setValue(2)
+    run_to_the_end(desktop, panel)
+    total = slicer_scene.util.getNode("T2w UNCERTAINTY total")
+    assert total.GetSpacing() == pytest.approx((0.6, 0.6, 0.6))
