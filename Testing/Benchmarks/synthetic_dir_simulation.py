@@ -5,7 +5,8 @@
 DATA holds `label_maps`. Inputs are degraded as in training, with other seeds. For every head and subset of inputs:
 PSNR and SSIM of network, dictionary fit, the mean of both, and simple arithmetic with the best line through it;
 lesion-wise recall at equal numbers of false candidates; candidates in the same head without lesions; and how many of
-the inserted lesions stay visible, by contrast and size, in each DIR and in the true one. Writes
+the inserted lesions stay visible, by contrast and size, in each DIR and in the true one. With all inputs also recall by
+place, of FLAIR and of the true DIR as well, which tells what the detector loses from what the synthesis loses. Writes
 `Documentation/figures/synthetic_dir_simulation_<bundle>.json`; of heads for choices (13 to 15) the name ends with
 `_development`.
 """
@@ -56,6 +57,12 @@ DEFINITIONS = {
     "visible": "mean of a lesion 3 robust deviations above the median of its shell (2 to 4 voxels away, same tissue)",
     "contrast_sd": "mean of a lesion in FLAIR above that median, in robust deviations of the shell in FLAIR",
     "auprc": "as for real subjects, with the tissues of the label map",
+    "recall_by_place": (
+        "at so many false candidates, lesions of other places counting nowhere; cortical are juxtacortical, "
+        "intracortical and leukocortical ones; in_white_matter leaves fluid out of the search region as well, which "
+        "was added after the true DIR's false candidates had been seen to lie in what the label map has as fluid"
+    ),
+    "false_voxels": "voxels of the search region without lesion above the median of the lesions, by tissue",
     "false_candidates_without_lesions": "at the threshold of at most 5 false candidates in the head with lesions",
 }
 
@@ -163,15 +170,34 @@ def detection(voxels: np.ndarray, case: Case) -> dict[str, Any]:
     return {name: found[name] for name in ("auprc", "recall_at_false_positives", "suppression")}
 
 
-def cortical_only(case: Case) -> lesion_figures.Reference:
-    """The reference with juxtacortical and intracortical lesions alone; the others count nowhere."""
-    numbers = [n for n, place in enumerate(case.places, start=1) if place in CORTICAL]
+def only(case: Case, places: Sequence[str]) -> lesion_figures.Reference:
+    """The reference with the lesions of some places alone; the others count nowhere."""
+    numbers = [n for n, place in enumerate(case.places, start=1) if place in places]
     table = np.zeros(len(case.places) + 1, dtype=np.int32)
     table[numbers] = np.arange(1, len(numbers) + 1)
     kept = table[case.reference.lesions]
     ignored = case.reference.ignored | ((case.reference.lesions > 0) & (kept == 0))
     regions = [case.reference.regions[n - 1] for n in numbers]
     return replace(case.reference, lesions=kept, regions=regions, ignored=ignored)
+
+
+def by_place(voxels: np.ndarray, case: Case) -> dict[str, Any]:
+    """Recall by place, with fluid in the search region and without, and the tissues of what is falsely bright."""
+    found = {}
+    for name in ("all", "cortical", *sorted(set(case.places))):
+        reference = only(case, {"all": set(case.places), "cortical": CORTICAL}.get(name, (name,)))
+        fluid = (reference.tissues == CSF) & (reference.lesions == 0)
+        dry = replace(reference, ignored=reference.ignored | fluid)
+        found[name] = {
+            "lesions": len(reference.regions),
+            "at_false_positives": lesion_figures.recall_at(voxels, reference),
+            "in_white_matter": lesion_figures.recall_at(voxels, dry),
+        }
+    lesion = case.reference.lesions > 0
+    bright = (voxels > np.median(voxels[lesion])) & case.reference.search_region & ~lesion
+    tissues = {"fluid": CSF, "white_matter": WHITE}
+    wrong = {name: int(np.count_nonzero(bright & (case.reference.tissues == t))) for name, t in tissues.items()}
+    return {"recall_by_place": found, "false_voxels": wrong}
 
 
 def false_without(voxels: np.ndarray, empty: np.ndarray, case: Case, bare: Case) -> int:
@@ -237,6 +263,12 @@ def visible(rows: list[dict[str, Any]]) -> dict[str, Any]:
     }
 
 
+def plain_row(head: int, name: str, inputs: list[str], voxels: np.ndarray, case: Case) -> dict[str, Any]:
+    """The row of a volume that no method made: how well it shows the lesions."""
+    row = {"head": head, "inputs": inputs, "method": name, **detection(voxels, case), **by_place(voxels, case)}
+    return {**row, "cortical_recall_at_false_positives": lesion_figures.recall_at(voxels, only(case, CORTICAL))}
+
+
 def measure(arguments: argparse.Namespace) -> dict[str, Any]:
     bundle = load_bundle(arguments.bundle)
     rows: list[dict[str, Any]] = []
@@ -254,7 +286,8 @@ def measure(arguments: argparse.Namespace) -> dict[str, Any]:
             for method, (voxels, seconds) in made.items():
                 row = {"head": head, "inputs": list(subset), "method": method, **fidelity(voxels, case)}
                 row |= detection(voxels, case)
-                row["cortical_recall_at_false_positives"] = lesion_figures.recall_at(voxels, cortical_only(case))
+                row["cortical_recall_at_false_positives"] = lesion_figures.recall_at(voxels, only(case, CORTICAL))
+                row |= by_place(voxels, case) if len(subset) == 3 and method != "arithmetic" else {}
                 rows.append({**row, "seconds": round(seconds, 1)})
                 sys.stdout.write(f"{head} {subset} {method} {row['psnr_db']:.2f} {row['ssim']:.3f} {seconds:.0f} s\n")
             if len(subset) == 3:
@@ -265,11 +298,9 @@ def measure(arguments: argparse.Namespace) -> dict[str, Any]:
                 pairs = {name: (voxels, free[name][0]) for name, voxels in dirs.items()}
                 pairs["flair"] = tuple(c.inputs["flair"].voxels for c in (case, bare))
                 without = {name: false_without(*pair, case, bare) for name, pair in pairs.items()}
-        flair = case.inputs["flair"].voxels
-        row = {"head": head, "inputs": ["flair"], "method": "flair", "false_candidates_without_lesions": without}
-        row |= detection(flair, case)
-        row["cortical_recall_at_false_positives"] = lesion_figures.recall_at(flair, cortical_only(case))
-        rows.append(row)
+        rows.append(plain_row(head, "flair", ["flair"], case.inputs["flair"].voxels, case))
+        rows[-1]["false_candidates_without_lesions"] = without
+        rows.append(plain_row(head, "truth", [], case.truth, case))
     heads = " ".join(map(str, arguments.heads))
     return {
         "task": "synthetic-dir",
