@@ -1,6 +1,6 @@
 """Calibrate a shipped bundle: deviation, intervals, ranges of the gate and usual quality, all from one run.
 
-    python Testing/Benchmarks/calibrate_bundles.py NAME [--packed FOLDER] [--install] [--gate-only]
+    python Testing/Benchmarks/calibrate_bundles.py NAME [--method combined] [--packed FOLDER] [--install] [--gate-only]
 
 Subjects that the network was not trained on (heads 13-15, longitudinal03) give multipliers, ranges and usual quality;
 subjects that it was trained on (patient07, longitudinal01) only help to find the form of the deviation. Every choice is
@@ -9,6 +9,7 @@ made by leaving out a subject at a time; the figures of that, for the network al
 wrote: `cache/train.safetensors` and `cache/validate.safetensors` (super-resolution, denoising),
 `motion/validate.safetensors` (motion correction), `dir/heads_validate.safetensors` (synthetic DIR, whose truth is the
 exact DIR of the simulation). Real volumes of super-resolution are read from files, because they need their spacing.
+`--method combined` calibrates that method of synthetic DIR, whose intervals lie beside those of the network.
 `--install` writes the calibration into the bundle itself; its weights stay as they are. `--gate-only` measures and
 installs nothing but the ranges of the gate, after a bundle that measures inputs (motion severity) was replaced.
 """
@@ -40,23 +41,27 @@ def main() -> int:
     from SynthMRILib.bundles import load_bundle
     from SynthMRILib.evaluation import records
     from SynthMRILib.uncertainty import deviation_fitting, fitting
+    from SynthMRILib.uncertainty.calibration import section_key
 
     arguments = build_parser().parse_args()
     bundle = load_bundle(arguments.bundle)
     settings = {"samples": arguments.samples, "blocks": arguments.blocks}
-    cases = cases_of(bundle.task, arguments.packed)
+    method = arguments.method
+    cases = fitting.of_method(cases_of(bundle.task, arguments.packed), method)
     if arguments.gate_only:
         unseen = [case for case in cases if not case.trained_on]
         gathered = fitting.gather(bundle, unseen, samples=2, blocks=1, report=lambda _: None)
-        install(bundle, {**bundle.section["calibration"], "gate": fitting.gate_of(gathered)})
+        kept = bundle.section[section_key(method)]
+        install(bundle, {**kept, "gate": fitting.gate_of(gathered)}, section_key(method))
         return 0
     gathered = fitting.gather(bundle, cases, report=lambda text: sys.stderr.write(text + "\n"), **settings)
-    calibration = fitting.calibration_from(bundle, gathered, **settings)
+    calibration = fitting.calibration_from(bundle, gathered, **settings, method=method)
     compared = deviation_fitting.all_left_out(gathered)
     record = {
         "task": "uncertainty",
         "split": "validate, and subjects of training marked as such",
-        "command": f"python Testing/Benchmarks/{Path(__file__).name} {bundle.name}",
+        "command": f"python Testing/Benchmarks/{Path(__file__).name} {bundle.name}"
+        + (f" --method {method}" * bool(method)),
         "commit": records.current_commit(CHECKOUT),
         "bundle": {"name": bundle.name, "sha256": bundle.weights_sha256},
         **settings,
@@ -68,26 +73,28 @@ def main() -> int:
             name: {"summary": deviation_fitting.summary(rows), "cases": rows} for name, rows in compared.items()
         },
     }
-    records.write_record(CHECKOUT / "Documentation" / "figures" / f"uncertainty_calibration_{bundle.name}.json", record)
+    name = f"uncertainty_calibration_{bundle.name}" + f"_{method}" * bool(method)
+    records.write_record(CHECKOUT / "Documentation" / "figures" / f"{name}.json", record)
     sys.stdout.write(json.dumps({k: v["summary"] for k, v in record["left_out"].items()}, indent=1) + "\n")
     if arguments.install:
-        install(bundle, calibration.as_dict())
+        install(bundle, calibration.as_dict(), section_key(method))
     return 0
 
 
-def install(bundle: Bundle, calibration: dict[str, Any]) -> None:
+def install(bundle: Bundle, calibration: dict[str, Any], key: str) -> None:
     """Write a calibration into the metadata of a bundle."""
     from SynthMRILib.bundles import METADATA
 
     path = bundle.folder / METADATA
     metadata = json.loads(path.read_text(encoding="utf-8"))
-    metadata["synthmri"]["calibration"] = calibration
+    metadata["synthmri"][key] = calibration
     path.write_text(json.dumps(metadata, indent=2), encoding="utf-8")
 
 
 def build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("bundle", choices=BUNDLES)
+    parser.add_argument("--method", default="", choices=["", "combined"], help="of synthetic DIR")
     parser.add_argument("--packed", type=Path, default=CHECKOUT / "build", help="folder of what was packed")
     parser.add_argument("--samples", type=int, default=20, help="stochastic passes")
     parser.add_argument("--blocks", type=int, default=6, help="blocks of each volume")

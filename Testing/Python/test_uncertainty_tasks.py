@@ -16,13 +16,14 @@ from motion_support import add_diffusion_bundle, make_motion_bundles, moving_hea
 from simulation_phantoms import small_head
 from SynthMRILib import cli
 from SynthMRILib.bundles import Bundle, load_bundle
+from SynthMRILib.dir_synthesis import mixing
 from SynthMRILib.errors import InputError
 from SynthMRILib.networks.filter_bank import FilterBank
 from SynthMRILib.networks.unet import ResidualUNet
 from SynthMRILib.progress import no_progress
 from SynthMRILib.tasks import get_task
 from SynthMRILib.tasks.base import NetworkInput
-from SynthMRILib.tasks.uncertainty import UncertaintyParameters, with_strength
+from SynthMRILib.tasks.uncertainty import UncertaintyParameters, calibration_for, with_strength
 from SynthMRILib.training import dir_packing
 from SynthMRILib.training.cache import Entry, write_cache
 from SynthMRILib.training.export import write_bundle
@@ -255,3 +256,67 @@ def test_samples_of_a_diffusion_model_are_judged_by_their_spread(installed: Path
     single = task.run({"input": moved}, bundle, task.parameters_class(**wanted), no_progress).outputs["output"]
     assert draw(0, no_progress) * prepared.unit == pytest.approx(single.voxels, abs=0.05)
     assert task.sampler(replace(prepared, strength=0.0), bundle, task.parameters_class(**wanted)) is None
+
+
+@pytest.fixture(scope="module")
+def examination() -> dict[str, Volume]:
+    return simulated_phantom().volumes
+
+
+def test_the_mean_with_the_dictionary_is_what_synthetic_dir_gives(dir_bundle: Bundle, examination) -> None:
+    """But for the mean over dropout passes; its deviation is no smaller than the distance of its halves demands."""
+    options = {"registered": True, "method": "combined"}
+    chosen = UncertaintyParameters(task="synthetic-dir", options=options, **{**FAST, "samples": 40})
+    found = TASK.run(examination, dir_bundle, chosen, no_progress)
+    task = get_task("synthetic-dir")
+    volumes = {
+        method: task.run(examination, bundle, task.parameters_class(**{**options, "method": method}), no_progress)
+        for method, bundle in (("combined", dir_bundle), ("network", dir_bundle), ("dictionary", None))
+    }
+    voxels = {name: result.outputs["output"].voxels for name, result in volumes.items()}
+    inside = voxels["combined"] > 0
+    output, total = found.outputs["output"].voxels, found.outputs["total"].voxels
+    assert np.abs(output - voxels["combined"])[inside].mean() < 0.05 * voxels["combined"][inside].mean()
+    assert found.provenance["levels"].keys() == volumes["combined"].provenance["levels"].keys()
+    assert found.provenance["dictionary_share"] == 0.5 and (total[inside] > 0).all()
+    assert found.provenance["calibration"] is None
+
+
+def test_a_mixture_has_the_variance_of_both_and_of_their_distance() -> None:
+    network = {name: np.full((1, 1, 2), value, np.float32) for name, value in (("epistemic", 0.3), ("aleatoric", 0.4))}
+    network["mean"] = np.array([[[0.2, 2.0]]], np.float32)
+    other, spread = np.array([[[0.1, 1.0]]], np.float32), np.full((1, 1, 2), 0.2, np.float32)
+    found = mixing.mixed_moments(network, other, spread, mixing.Levels(), share=0.7)
+    apart = (network["mean"] - other) ** 2
+    assert found["mean"] == pytest.approx(0.3 * network["mean"] + 0.7 * other)
+    assert found["epistemic"] ** 2 == pytest.approx(0.3 * 0.09 + 0.21 * apart, rel=1e-4)
+    assert found["aleatoric"] ** 2 == pytest.approx(np.full((1, 1, 2), 0.3 * 0.16 + 0.7 * 0.04), rel=1e-4)
+    levels = mixing.Levels((2, 1), (0.5, 1.0), (0.5, 1.0), (0.25, 1.0))
+    bent = mixing.mixed_moments({**network, "mean": other}, other, spread, levels, share=0.7)
+    assert mixing.slope(np.array([0.2, 0.7, 3.0], np.float32), (0.5, 1.0), (0.25, 1.0)) == pytest.approx([0.5, 1.5, 1])
+    assert bent["aleatoric"][0, 0, 0] ** 2 == pytest.approx(0.5**2 * (0.3 * 0.16 + 0.7 * 0.04), rel=1e-4)
+
+
+def test_the_mean_with_the_dictionary_has_a_calibration_of_its_own(dir_bundle: Bundle, heads: Path, tmp_path) -> None:
+    cases = packed_cases(heads, "synthetic-dir")[:1]
+    made = calibrate_bundle(
+        dir_bundle, cases, samples=2, blocks=1, output=tmp_path / "new", report=lambda _: None, method="combined"
+    )
+    bundle = load_bundle(tmp_path / "new")
+    assert Calibration.from_bundle(bundle.section) is None
+    assert Calibration.from_bundle(bundle.section, "combined") == made
+    task = get_task("synthetic-dir")
+    known = {m: calibration_for(task, bundle, task.parameters_class(method=m)) for m in ("network", "combined")}
+    assert known == {"network": None, "combined": made}
+
+
+def test_the_mean_with_the_dictionary_has_no_augmentation(dir_bundle: Bundle, examination) -> None:
+    options = {"registered": True, "method": "combined"}
+    chosen = UncertaintyParameters(task="synthetic-dir", options=options, **FAST, augmentations=4)
+    assert "augmentations-mixed" in {f.code for f in TASK.check(examination, dir_bundle, chosen)}
+
+
+def test_calibrate_names_the_methods_that_it_knows(dir_bundle: Bundle, heads: Path, tmp_path, capsys) -> None:
+    words = ["calibrate", "synthetic-dir", "--bundle", str(dir_bundle.folder), "--cache", str(heads)]
+    assert cli.main([*words, "--method", "dictionary", "--output", str(tmp_path / "new")]) != 0
+    assert "it has: combined" in capsys.readouterr().err

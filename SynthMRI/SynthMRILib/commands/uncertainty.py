@@ -38,8 +38,8 @@ def _add_task(tasks: argparse._SubParsersAction, task: NetworkTask) -> None:
             parser.add_argument(role.name, type=Path, metavar="IN", help="NIfTI, NRRD or MHA file, or DICOM folder")
         else:
             parser.add_argument(f"--{role.name}", type=Path, metavar="FILE", required=role.required, help=role.expects)
-    if sampled := getattr(task, "sampled_methods", ()):
-        parser.add_argument("--method", choices=["network", *sampled], default="network", help="what makes the result")
+    if others := other_methods(task):
+        parser.add_argument("--method", choices=["network", *others], default="network", help="what makes the result")
     for name, default in own_parameters(task).items():
         option = f"--{name.replace('_', '-')}"
         if isinstance(default, bool):
@@ -58,6 +58,11 @@ def _add_task(tasks: argparse._SubParsersAction, task: NetworkTask) -> None:
     parser.add_argument("--output", type=Path, required=True, metavar="FOLDER", help="maps, findings.json, a page")
     add_run_options(parser)
     parser.set_defaults(run=run_uncertainty)
+
+
+def other_methods(task: NetworkTask) -> tuple[str, ...]:
+    """Methods of the task that have an uncertainty beside the network's."""
+    return (*getattr(task, "sampled_methods", ()), *getattr(task, "mixed_methods", ()))
 
 
 def own_parameters(task: NetworkTask) -> dict[str, Any]:
@@ -88,6 +93,7 @@ def _add_calibrate(subparsers: argparse._SubParsersAction) -> None:
     parser.add_argument("--cases", type=Path, metavar="JSON", help="any task: list of inputs and references")
     parser.add_argument("--samples", type=int, default=20, help="stochastic passes")
     parser.add_argument("--blocks", type=int, default=0, help="sample each volume in so many blocks; 0 uses all of it")
+    parser.add_argument("--method", default="", help="method that is calibrated by itself (synthetic-dir: combined)")
     parser.add_argument("--keep-intervals", action="store_true", help="only measure the ranges of gate and light anew")
     parser.add_argument("--output", type=Path, required=True, help="folder of the calibrated copy of the bundle")
     parser.set_defaults(run=run_calibrate)
@@ -212,6 +218,12 @@ def run_calibrate(arguments: argparse.Namespace) -> int:
     bundle = load_bundle(arguments.bundle)
     if bundle.task != arguments.task:
         raise InputError(f"Bundle '{bundle.name}' is made for {bundle.task}, not for {arguments.task}.")
+    known = getattr(network_task(task), "mixed_methods", ())
+    if arguments.method and arguments.method not in known:
+        raise InputError(
+            f"The task '{task}' has no method '{arguments.method}' with a calibration of its own"
+            + (f"; it has: {', '.join(known)}." if known else ".")
+        )
     calibration = calibrate_bundle(
         bundle,
         cases,
@@ -219,6 +231,7 @@ def run_calibrate(arguments: argparse.Namespace) -> int:
         output=arguments.output,
         blocks=arguments.blocks,
         keep_intervals=arguments.keep_intervals,
+        method=arguments.method,
         report=lambda text: sys.stderr.write(text + "\n"),
     )
     print_json(calibration.as_dict())

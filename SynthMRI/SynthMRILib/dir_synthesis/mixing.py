@@ -41,6 +41,12 @@ class Levels:
     dictionary: tuple[float, ...] = ()
     common: tuple[float, ...] = ()
 
+    def over(self, unit: float) -> Levels:
+        """The same levels in another unit, so large in the present one."""
+        return Levels(
+            self.tissues, *(tuple(v / unit for v in row) for row in (self.network, self.dictionary, self.common))
+        )
+
     def as_dict(self) -> dict[str, Any]:
         """JSON types only: the level in the network's volume, the dictionary's and the mean, by tissue."""
         rows = zip(self.network, self.dictionary, self.common)
@@ -90,6 +96,34 @@ def common_levels(network: np.ndarray, dictionary: np.ndarray, labels: np.ndarra
     return Levels(tissues, tuple(first[t] for t in tissues), tuple(second[t] for t in tissues), common)
 
 
+def mixed_moments(
+    network: dict[str, np.ndarray], dictionary: np.ndarray, spread: np.ndarray, levels: Levels, *, share: float
+) -> dict[str, np.ndarray]:
+    """What is known of the mean of both volumes: "mean", "epistemic" and "aleatoric", float32 (k, j, i).
+
+    Each voxel is taken to be described by the network with probability 1 - share and by the dictionary with
+    probability share; the variance of such a mixture is the mean of both variances plus share (1 - share) times the
+    squared difference of the means (law of total variance). That difference counts as epistemic, the dictionary's
+    spread over the kinds of tissue as aleatoric. Deviations follow the slope of the map to the common levels. It is no
+    interval before a calibration has been fitted to it.
+
+    Args:
+        network: "mean" (not negative), "epistemic" and "aleatoric" of the network, (k, j, i).
+        dictionary, spread: DIR and its standard deviation over the groups of atoms, in the same unit.
+        levels, share: as for `mixed`, in the same unit.
+    """
+    mean, share = network["mean"], np.float32(share)
+    first, second = mapped(mean, levels.network, levels.common), mapped(dictionary, levels.dictionary, levels.common)
+    steep = slope(mean, levels.network, levels.common)
+    other = spread * slope(dictionary, levels.dictionary, levels.common)
+    apart = share * (1 - share) * (first - second) ** 2
+    return {
+        "mean": (1 - share) * first + share * second,
+        "epistemic": np.sqrt((1 - share) * (steep * network["epistemic"]) ** 2 + apart).astype(np.float32),
+        "aleatoric": np.sqrt((1 - share) * (steep * network["aleatoric"]) ** 2 + share * other**2).astype(np.float32),
+    }
+
+
 def _level(voxels: np.ndarray, tissue: np.ndarray) -> float:
     """Median of a tissue; infinite where it has too few voxels to have one."""
     return float(np.median(voxels[tissue])) if np.count_nonzero(tissue) >= FEWEST else np.inf
@@ -105,11 +139,25 @@ def _dark_tissues(first: dict[int, float], second: dict[int, float]) -> tuple[in
     return (CSF, WHITE) if darker[0] else (WHITE, CSF)
 
 
+def slope(voxels: np.ndarray, old: Sequence[float], new: Sequence[float]) -> np.ndarray:
+    """Slope of the map of `mapped` at each voxel, float32."""
+    if not old:
+        return np.ones_like(voxels, dtype=np.float32)
+    x = _nodes(old)
+    slopes = np.append(np.diff([0.0, *new]) / np.diff(x), new[-1] / x[-1]).astype(np.float32)
+    return slopes[np.searchsorted(x[1:], voxels)]
+
+
 def mapped(voxels: np.ndarray, old: Sequence[float], new: Sequence[float]) -> np.ndarray:
     """Voxels after the piecewise linear map through zero and the levels; beyond the last in proportion to it."""
     if not old:
         return voxels.astype(np.float32)
-    steps = np.arange(1, len(old) + 1) * 1e-6 * max(old)
-    x = np.concatenate([[0.0], np.maximum.accumulate(np.maximum(old, steps))])
+    x = _nodes(old)
     beyond = voxels * np.float32(new[-1] / x[-1])
     return np.where(voxels > x[-1], beyond, np.interp(voxels, x, [0.0, *new])).astype(np.float32)
+
+
+def _nodes(old: Sequence[float]) -> np.ndarray:
+    """Zero and the old levels, kept rising."""
+    steps = np.arange(1, len(old) + 1) * 1e-6 * max(old)
+    return np.concatenate([[0.0], np.maximum.accumulate(np.maximum(old, steps))])

@@ -9,7 +9,7 @@ torch.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -51,11 +51,15 @@ class DirInput(NetworkInput):
         target: a volume on the grid of the result.
         brain: on that grid, boolean (k, j, i); the result is zero outside.
         labels: of the tissue fit on that grid, (k, j, i).
+        fit: dictionary DIR and its spread, (2, k, j, i) on the network's grid in its units, where the result is to be
+            mixed with it; levels: of the tissues in both [a.u.], once the network has been seen.
     """
 
     target: Volume | None = None
     brain: np.ndarray = field(default_factory=lambda: np.zeros(0, dtype=bool))
     labels: np.ndarray = field(default_factory=lambda: np.zeros(0, dtype=np.int8))
+    fit: np.ndarray | None = None
+    levels: mixing.Levels | None = None
 
 
 def network_input(
@@ -218,11 +222,38 @@ def run(
 
 def mixed_with_dictionary(prepared: DirInput, made: Volume) -> tuple[Volume, dict[str, Any]]:
     """The mean of a network's result and the dictionary DIR of `prepared`, and the facts that decided it."""
-    fitted_dir = result_volume(prepared, prepared.voxels[FIRST_FIT_CHANNEL], spread=True).voxels
     share = mixing.dictionary_share(prepared.facts["scales"])
-    levels = mixing.common_levels(made.voxels, fitted_dir, prepared.labels, share=share)
+    levels, fitted_dir = levels_with_dictionary(prepared, made, prepared.voxels[FIRST_FIT_CHANNEL])
     voxels = mixing.mixed(made.voxels, fitted_dir, levels, share=share)
     return made.with_voxels(voxels), {"dictionary_share": share, "levels": levels.as_dict()}
+
+
+def levels_with_dictionary(prepared: DirInput, made: Volume, fit: np.ndarray) -> tuple[mixing.Levels, np.ndarray]:
+    """The common levels of a network's result and a dictionary DIR (network units), and that DIR on its grid."""
+    fitted_dir = result_volume(prepared, fit, spread=True).voxels
+    share = mixing.dictionary_share(prepared.facts["scales"])
+    return mixing.common_levels(made.voxels, fitted_dir, prepared.labels, share=share), fitted_dir
+
+
+def to_be_mixed(prepared: DirInput) -> DirInput:
+    """A `DirInput` with the channels of the fit kept apart from what the network sees."""
+    channels, first = prepared.voxels, FIRST_FIT_CHANNEL
+    return replace(prepared, voxels=np.ascontiguousarray(channels[:first]), fit=channels[first : first + 2].copy())
+
+
+def with_levels(prepared: DirInput, bundle: Any, parameters: Any, progress: Progress) -> DirInput:
+    """What `to_be_mixed` gave, with the levels that the network's result has in the whole volume."""
+    made, _, _ = run(bundle, prepared, parameters, progress)
+    levels, _ = levels_with_dictionary(prepared, made, prepared.fit[0])
+    facts = {"dictionary_share": mixing.dictionary_share(prepared.facts["scales"]), "levels": levels.as_dict()}
+    return replace(prepared, levels=levels, facts={**prepared.facts, **facts})
+
+
+def mixed_maps(prepared: DirInput, maps: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Mean and deviations of the mean of network and dictionary from those of the network, all in network units."""
+    seen = {**maps, "mean": floored(maps["mean"])}
+    share, levels = prepared.facts["dictionary_share"], prepared.levels.over(prepared.unit)
+    return mixing.mixed_moments(seen, prepared.fit[0], prepared.fit[1], levels, share=share)
 
 
 def forward_mean(network: Any, block: Any) -> Any:

@@ -139,7 +139,9 @@ class NetworkTask(Task, Protocol):
 
     `run` of such a task is `prepare`, then `inference.runner.run_volume` on what it gave, then `finish`. Where another
     network has to measure something of the input first, a third one, `measured(prepared, bundle, parameters,
-    progress)`, gives what it adds to the `NetworkInput`.
+    progress)`, gives what it adds to the `NetworkInput`. Where the result mixes the network's with something else, a
+    fourth one, `mixed_maps(prepared, maps)`, gives mean and deviations of the mixture, and `mixed_methods` names the
+    methods that do so; they are calibrated by themselves.
     """
 
     def prepare(

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from ..bundles import Bundle, best_bundle, find_bundles
-from ..errors import InputError
 from ..findings import Finding, raise_on_error
 from ..input_checks import check_volume
 from ..progress import Progress, part_of
@@ -72,6 +71,8 @@ class SyntheticDir:
         InputRole("mask", "Brain mask", False, "brain; a rough one is made for whole heads without it"),
     )
     parameters_class: ClassVar[type[Parameters]] = SyntheticDirParameters
+    #: Methods whose result mixes the network's with something else, and which are calibrated by themselves.
+    mixed_methods: ClassVar[tuple[str, ...]] = ("combined",)
 
     def check(
         self, inputs: dict[str, Volume], bundle: Bundle | None, parameters: SyntheticDirParameters
@@ -130,12 +131,29 @@ class SyntheticDir:
         self, inputs: dict[str, Volume], bundle: Bundle, parameters: SyntheticDirParameters, progress: Progress
     ) -> DirInput:
         """Contrasts in register, stripped and in network units; see `tasks.base.NetworkTask`."""
-        if parameters.method == "combined":
-            raise InputError(
-                "The mean of network and dictionary has no uncertainty: that of the dictionary is not known. "
-                "Choose the method 'network'."
-            )
-        return network_seen(inputs, bundle, parameters, progress)
+        if parameters.method not in self.mixed_methods:
+            return network_seen(inputs, bundle, parameters, progress)
+        from ..dir_synthesis.network import to_be_mixed
+
+        return to_be_mixed(network_seen(inputs, bundle, parameters, progress, with_fit=True))
+
+    def measured(
+        self, prepared: DirInput, bundle: Bundle, parameters: SyntheticDirParameters, progress: Progress
+    ) -> DirInput:
+        """For the mean with the dictionary, the levels of the tissues in both; see `tasks.base.NetworkTask`."""
+        if parameters.method not in self.mixed_methods:
+            return prepared
+        from ..dir_synthesis.network import with_levels
+
+        return with_levels(prepared, bundle, parameters, progress)
+
+    def mixed_maps(self, prepared: DirInput, maps: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """The network's mean and deviations, or those of its mean with the dictionary; see `tasks.base.NetworkTask`."""
+        if prepared.levels is None:
+            return maps
+        from ..dir_synthesis.network import mixed_maps
+
+        return mixed_maps(prepared, maps)
 
     def finish(
         self,
@@ -148,7 +166,7 @@ class SyntheticDir:
         """The DIR on the grid of the reference, zero outside of the brain; see `tasks.base.NetworkTask`."""
         from ..dir_synthesis.network import result_volume
 
-        return result_volume(prepared, voxels, spread=spread)
+        return result_volume(prepared, voxels, spread=spread or prepared.levels is not None)
 
 
 def network_seen(

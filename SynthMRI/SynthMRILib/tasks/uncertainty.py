@@ -87,6 +87,12 @@ class Uncertainty:
                 "Uncertainty is not known where acquired frequencies are kept: it is that of the network. Leave it off."
             )
             findings.append(Finding("error", "keep-acquired", text))
+        if parameters.augmentations and getattr(options, "method", "") in getattr(task, "mixed_methods", ()):
+            text = (
+                "Test-time augmentation moves the network alone, not what its result is mixed with. Set the number of "
+                "augmentations to 0, or choose the method 'network'."
+            )
+            findings.append(Finding("error", "augmentations-mixed", text))
         if bundle is not None and calibration_for(task, bundle, options) is None:
             text = "This bundle is not calibrated: its maps show where to trust more or less, not how much."
             findings.append(Finding("warning", "uncalibrated", text))
@@ -129,10 +135,14 @@ class Uncertainty:
 
 
 def calibration_for(task: NetworkTask, bundle: Bundle, options: Parameters) -> Calibration | None:
-    """The calibration of the bundle for its weights; None for a method that samples with those of another one."""
-    if getattr(options, "method", "") in getattr(task, "sampled_methods", ()):
+    """The calibration of the bundle for its weights; None for a method that samples with those of another one.
+
+    A method that mixes the network's result with something else has its own calibration in the bundle, or none.
+    """
+    method = getattr(options, "method", "")
+    if method in getattr(task, "sampled_methods", ()):
         return None
-    return Calibration.from_bundle(bundle.section)
+    return Calibration.from_bundle(bundle.section, method if method in getattr(task, "mixed_methods", ()) else "")
 
 
 def prepared_input(
@@ -265,7 +275,8 @@ def raw_maps(
     if draw:
         return sampled_maps(draw, seed=parameters.seed, **often)
     maps, facts = dropout_maps(bundle, prepared, parameters, **often)
-    return with_strength(maps, prepared), facts
+    mixed = getattr(network_task(parameters.task), "mixed_maps", None)
+    return with_strength(mixed(prepared, maps) if mixed else maps, prepared), facts
 
 
 def with_strength(maps: dict[str, np.ndarray], prepared: NetworkInput) -> dict[str, np.ndarray]:

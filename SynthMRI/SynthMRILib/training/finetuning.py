@@ -33,7 +33,7 @@ PARTS = ("train", "validate")
 #: Facts of a bundle that belong to its own weights or are written anew.
 OF_ITS_WEIGHTS = (
     *("format", "task", "inputs", "network", "sha256", "halo", "scale", "intensity", "expects", "calibration"),
-    *("training", "data", "validation", "validation_intervals", "experimental", "priority"),
+    *("calibration_combined", "training", "data", "validation", "validation_intervals", "experimental", "priority"),
 )
 
 

@@ -59,7 +59,8 @@ def block_at(prepared: NetworkInput, start: tuple[int, int, int], *, edge: int) 
     if target is None:
         return block
     inside = box_in(target.grid, volume.grid)
-    return replace(block, target=cut(target, inside), brain=prepared.brain[inside])
+    fit = None if prepared.fit is None else prepared.fit[(slice(None), *box)]
+    return replace(block, target=cut(target, inside), brain=prepared.brain[inside], fit=fit)
 
 
 def cut(volume: Volume, box: tuple[slice, ...]) -> Volume:

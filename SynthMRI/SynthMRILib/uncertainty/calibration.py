@@ -63,13 +63,22 @@ class Calibration:
         return {"sha256": self.sha256, "multipliers": multipliers, **self.facts}
 
     @classmethod
-    def from_bundle(cls, section: dict[str, Any]) -> Calibration | None:
-        """The calibration in a bundle's section, or None when there is none for these weights."""
-        record = section.get("calibration")
+    def from_bundle(cls, section: dict[str, Any], method: str = "") -> Calibration | None:
+        """The calibration in a bundle's section, or None when there is none for these weights.
+
+        Args:
+            method: one that has a calibration of its own, see `tasks.base.NetworkTask`; "" for the network alone.
+        """
+        record = section.get(section_key(method))
         if not record or record.get("sha256") != section["sha256"]:
             return None
         facts = {k: v for k, v in record.items() if k not in ("sha256", "multipliers")}
         return cls(record["sha256"], {int(k): float(v) for k, v in record["multipliers"].items()}, facts)
+
+
+def section_key(method: str = "") -> str:
+    """Where a bundle's section holds the calibration of a method; "" for the network alone."""
+    return f"calibration_{method}" if method else "calibration"
 
 
 def fit_multipliers(error: np.ndarray, total: np.ndarray, weights: np.ndarray | None = None) -> dict[int, float]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import numpy as np
 
 from ..bundles import METADATA, Bundle, checked
 from ..errors import InputError
-from .calibration import Calibration, area_under_roc, coverage, rank_correlation, sparsification_area
+from .calibration import Calibration, area_under_roc, coverage, rank_correlation, section_key, sparsification_area
 from .calibration_cases import Case
 from .case_sampling import Sample, sample_blocks, sample_case
 from .deviation import DeviationModel
@@ -33,6 +34,7 @@ def calibrate_bundle(
     report: Callable[[str], None],
     blocks: int = 0,
     keep_intervals: bool = False,
+    method: str = "",
 ) -> Calibration:
     """Write a copy of the bundle with a calibration fitted on the cases, and return it.
 
@@ -43,14 +45,21 @@ def calibrate_bundle(
         blocks: sample each case in so many blocks instead of everywhere (see `block_sampling`); 0 for everywhere.
         keep_intervals: keep the intervals that the bundle has for its weights, with their figures, and only measure
             the ranges of the gate and the usual quality. Raises InputError when it has none.
+        method: calibrate this method of the task instead of the network alone, see `tasks.base.NetworkTask`.
     """
-    kept = Calibration.from_bundle(bundle.section) if keep_intervals else None
+    kept = Calibration.from_bundle(bundle.section, method) if keep_intervals else None
+    cases = of_method(cases, method)
     if keep_intervals and kept is None:
         raise InputError("The bundle has no intervals for its weights to keep. Calibrate it without --keep-intervals.")
     gathered = gather(bundle, cases, samples=samples, blocks=blocks, report=report)
-    calibration = calibration_from(bundle, gathered, samples=samples, blocks=blocks, kept=kept)
-    write_copy(bundle, calibration, output)
+    calibration = calibration_from(bundle, gathered, samples=samples, blocks=blocks, kept=kept, method=method)
+    write_copy(bundle, calibration, output, method)
     return calibration
+
+
+def of_method(cases: list[Case], method: str) -> list[Case]:
+    """The cases with another method of the task; as they are for ""."""
+    return [replace(case, options={**case.options, "method": method}) for case in cases] if method else cases
 
 
 def gather(
@@ -78,32 +87,41 @@ def gather(
 
 
 def calibration_from(
-    bundle: Bundle, gathered: list[Sample], *, samples: int, blocks: int, kept: Calibration | None = None
+    bundle: Bundle,
+    gathered: list[Sample],
+    *,
+    samples: int,
+    blocks: int,
+    kept: Calibration | None = None,
+    method: str = "",
 ) -> Calibration:
     """The calibration that the samples give for the bundle's weights.
 
     Args:
         kept: intervals that stay as they are.
+        method: of the samples, see `calibrate_bundle`.
 
     Raises InputError when the network was trained on all of the subjects.
     """
     unseen = [s for s in gathered if not s.trained_on]
     if not unseen:
         raise InputError("The network was trained on all of these cases. Add some that it was not trained on.")
-    fitted = kept or intervals_from(bundle, gathered, unseen, samples=samples)
+    fitted = kept or intervals_from(bundle, gathered, unseen, samples=samples, method=method)
     facts = {**fitted.facts, "reference_blocks": blocks or "all"}
     facts |= reference_of(unseen, fitted.deviation, fitted.scale)
     return Calibration(fitted.sha256, fitted.multipliers, facts)
 
 
-def intervals_from(bundle: Bundle, gathered: list[Sample], unseen: list[Sample], *, samples: int) -> Calibration:
+def intervals_from(
+    bundle: Bundle, gathered: list[Sample], unseen: list[Sample], *, samples: int, method: str = ""
+) -> Calibration:
     """Deviation and intervals, with figures of the fit.
 
     The form of the deviation is found on all cases. Where they are too few to choose one, that of the bundle stays.
     """
     model, compared = chosen_model(gathered)
     if model is None and "why" in compared:
-        before = Calibration.from_bundle(bundle.section)
+        before = Calibration.from_bundle(bundle.section, method)
         model = usable(before.deviation, gathered) if before else None
     multipliers = fit_weighted_multipliers(unseen, model)
     facts = {
@@ -160,10 +178,10 @@ def _quality_numbers(gathered: list[Sample], model: DeviationModel | None, facto
     return {name: [float(f"{v:.4g}") for v in values] for name, values in numbers.items()}
 
 
-def write_copy(bundle: Bundle, calibration: Calibration, output: Path) -> None:
+def write_copy(bundle: Bundle, calibration: Calibration, output: Path, method: str = "") -> None:
     """Copy the bundle to a new folder with the calibration in its metadata; the original stays as it is."""
     shutil.copytree(bundle.folder, output)
     metadata = json.loads((output / METADATA).read_text(encoding="utf-8"))
-    metadata["synthmri"]["calibration"] = calibration.as_dict()
+    metadata["synthmri"][section_key(method)] = calibration.as_dict()
     (output / METADATA).write_text(json.dumps(metadata, indent=2), encoding="utf-8")
     checked(output)
