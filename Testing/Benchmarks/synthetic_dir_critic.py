@@ -1,0 +1,194 @@
+"""Compare networks of synthetic DIR that were trained on with and without a patch critic, before one is chosen.
+
+    synthmri train synthetic-dir --precision 32-true --config CONTINUED --output FOLDER
+    synthmri train synthetic-dir --precision 32-true --config CRITIC --output FOLDER
+    python Testing/Benchmarks/synthetic_dir_critic.py DATA --runs FOLDER FOLDER [--bundle synthetic-dir]
+
+DATA holds `label_maps` and `ms_cross_sectional/patient07`; CONTINUED and CRITIC are `synthetic_dir_continued.json`
+and `synthetic_dir_patch_critic.json` of the queue. The bundle is the one whose weights both runs began with. Only heads for choices (13 to 15) and the
+development subject are read; the dictionary fit is that of the task and the same for all. Writes
+`Documentation/figures/synthetic_dir_critic_development.json`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import synthetic_dir_quality as quality
+import synthetic_dir_simulation as simulation
+from scipy import ndimage
+from SynthMRILib.bundles import Bundle, load_bundle
+from SynthMRILib.cli import sentence
+from SynthMRILib.dir_synthesis import mixing, network
+from SynthMRILib.dir_synthesis.preprocessing import prepare
+from SynthMRILib.dir_synthesis.tissue_fit import OUTSIDE, fit_tissues
+from SynthMRILib.errors import InputError, SynthMRIError
+from SynthMRILib.evaluation import dir_likeness, lesions, records
+from SynthMRILib.progress import no_progress
+from SynthMRILib.tasks import get_task
+from SynthMRILib.tasks.synthetic_dir import network_seen
+from SynthMRILib.volume import Volume
+from SynthMRILib.volume_io import read_volume
+
+CHECKOUT = Path(__file__).resolve().parents[2]
+HEADS = (13, 14, 15)
+SUBJECT = Path("ms_cross_sectional/patient07")
+SUBSETS = (("flair", "t1", "t2"), ("flair", "t1"), ("flair",))
+#: Lines of a run's log from which the course of the game is told.
+LAST_LINES = 10
+FIGURES = ("psnr_db", "ssim", "auprc", "recall_at_1", "cortical_recall_at_1", "white_matter", "gradient_ratio")
+NOTE = "Heads for choices and the development subject, whose volumes trained the network: no figure here is a test."
+DEFINITIONS = {
+    "psnr_db, ssim": "inside the brain, peak is the 99.5th percentile of the true DIR",
+    "combined": mixing.RULE,
+    "gradient_ratio": "mean gradient magnitude inside the brain over that of the true DIR; below 1 is blurred",
+    "false_candidates_without_lesions": simulation.DEFINITIONS["false_candidates_without_lesions"],
+    "visible": simulation.DEFINITIONS["visible"],
+}
+
+
+def syntheses(inputs: dict[str, Volume], bundles: dict[str, Bundle]) -> Iterator[tuple[str, str, np.ndarray]]:
+    """(bundle, method, DIR [a.u.] (k, j, i)) of every bundle, by the network alone and mixed with the dictionary."""
+    parameters = get_task("synthetic-dir").parameters_class(method="combined", registered=True)
+    seen = network_seen(inputs, next(iter(bundles.values())), parameters, no_progress, with_fit=True)
+    alone = network.to_be_mixed(seen)
+    for name, bundle in bundles.items():
+        made, _, _ = network.run(bundle, alone, parameters, no_progress)
+        yield name, "network", made.voxels
+        yield name, "combined", network.mixed_with_dictionary(seen, made)[0].voxels
+
+
+def simulated_rows(data: Path, bundles: dict[str, Bundle]) -> Iterator[dict[str, Any]]:
+    """A row for every head, set of inputs, bundle and method, and what the true DIR has; refusals with their reason."""
+    for head in HEADS:
+        labels = read_volume(data / "label_maps" / f"head_{head:02d}.nii.gz").voxels.astype(np.int16)
+        case, bare = (simulation.simulated_case(labels, 1 + head, with_lesions=w) for w in (True, False))
+        yield {"head": head, "inputs": "", "bundle": "", "method": "truth", **shown(case.truth, case)}
+        for subset in SUBSETS:
+            inputs = {name: case.inputs[name] for name in subset}
+            try:
+                made = list(syntheses(inputs, bundles))
+            except InputError as error:
+                yield {"head": head, "inputs": "+".join(subset), "method": "refused", "reason": sentence(error)}
+                continue
+            free = syntheses({name: bare.inputs[name] for name in subset}, bundles) if len(subset) == 3 else ()
+            empty = {(name, method): voxels for name, method, voxels in free}
+            for name, method, voxels in made:
+                row = {"head": head, "inputs": "+".join(subset), "bundle": name, "method": method}
+                row |= simulation.fidelity(voxels, case) | shown(voxels, case)
+                if empty:
+                    row["visible"] = simulation.visible(simulation.visibility(case, voxels))["above_3_sd_and_27_mm3"]
+                    pair = voxels, empty[name, method]
+                    row["false_candidates_without_lesions"] = simulation.false_without(*pair, case, bare)
+                sys.stdout.write(f"{head} {row['inputs']} {name} {method} {row['psnr_db']:.2f} {row['auprc']:.3f}\n")
+                yield row
+
+
+def shown(voxels: np.ndarray, case: simulation.Case) -> dict[str, Any]:
+    """How a DIR of a simulated case shows its lesions and tissues, and how sharp it is."""
+    cortical = lesions.recall_at(voxels, simulation.only(case, simulation.CORTICAL))
+    sharp = [ndimage.gaussian_gradient_magnitude(v.astype(np.float32), 0.5)[case.brain] for v in (voxels, case.truth)]
+    return {
+        **detection(voxels, case.reference),
+        "cortical_recall_at_1": cortical["1"],
+        "gradient_ratio": float(sharp[0].mean() / sharp[1].mean()),
+    }
+
+
+def detection(voxels: np.ndarray, reference: lesions.Reference) -> dict[str, Any]:
+    region, recall = reference.search_region, lesions.recall_at(voxels, reference)
+    return {
+        "auprc": lesions.average_precision(voxels[region], reference.lesions[region] > 0),
+        **{f"recall_at_{limit}": value for limit, value in recall.items()},
+        "white_matter": lesions.suppression(voxels, reference)["white_matter"],
+    }
+
+
+def real_rows(folder: Path, bundles: dict[str, Bundle]) -> Iterator[dict[str, Any]]:
+    """A row of the development subject for every set of inputs, bundle and method."""
+    files = {name: read_volume(folder / f"{file}.nii.gz") for name, file in quality.FILES.items()}
+    volumes = quality.cropped(files)
+    mask = volumes.pop("mask").voxels > 0
+    prepared = prepare(volumes, registered=True)
+    tissues = fit_tissues(prepared.contrasts, prepared.brain, spacing=prepared.grid.spacing)
+    reference = lesions.reference(mask & (tissues.labels != OUTSIDE), tissues.labels, prepared.grid)
+    yield {"inputs": "flair", "bundle": "", "method": "flair", **detection(prepared.contrasts["flair"], reference)}
+    for subset in SUBSETS:
+        for name, method, voxels in syntheses({n: volumes[n] for n in subset}, bundles):
+            row = {"inputs": "+".join(subset), "bundle": name, "method": method, **detection(voxels, reference)}
+            yield row | {"lesion_to_gray": dir_likeness.lesion_to_gray(voxels, reference, (50.0,))[0]}
+
+
+def means_of(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The mean over the heads of every figure by inputs, bundle and method."""
+    groups: dict[tuple[str, str, str], list[dict[str, Any]]] = {}
+    for row in rows:
+        if row["method"] not in ("refused", "truth"):
+            groups.setdefault((row["inputs"], row["bundle"], row["method"]), []).append(row)
+    return [
+        {"inputs": inputs, "bundle": bundle, "method": method, "heads": len(own)}
+        | {name: round(float(np.mean([row[name] for row in own])), 4) for name in FIGURES}
+        for (inputs, bundle, method), own in groups.items()
+    ]
+
+
+def course(run: Path) -> dict[str, Any]:
+    """What a run's log says of it: steps, minutes, warnings, and the game in its last lines."""
+    lines = [json.loads(line) for line in (run / "training.jsonl").read_text(encoding="utf-8").splitlines()]
+    steps = [line for line in lines if line["event"] == "train"][-LAST_LINES:]
+    told = ("fidelity", "lesion", "adversarial", "told_apart", "critic_loss", "gradient_norm", "variation")
+    return {
+        "steps": steps[-1]["step"],
+        "minutes": round(steps[-1]["seconds"] / 60, 1),
+        "warnings": [line["message"] for line in lines if line["event"] == "warning"],
+        f"mean_of_last_{len(steps)}_lines": {
+            name: round(float(np.mean([line[name] for line in steps])), 4) for name in told if name in steps[-1]
+        },
+    }
+
+
+def main(words: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("data", type=Path, metavar="DATA", help="folder with label_maps and ms_cross_sectional")
+    parser.add_argument("--runs", type=Path, nargs="+", required=True, metavar="FOLDER", help="of `synthmri train`")
+    parser.add_argument("--bundle", default="synthetic-dir", help="name or folder of what the runs began with")
+    parser.add_argument("--documentation", type=Path, default=CHECKOUT / "Documentation", help="where the record goes")
+    arguments = parser.parse_args(words)
+    try:
+        bundles = {"before": load_bundle(arguments.bundle)}
+        bundles |= {run.name: load_bundle(str(run / "bundle")) for run in arguments.runs}
+        real = list(real_rows(arguments.data / SUBJECT, bundles))
+        rows = list(simulated_rows(arguments.data, bundles))
+        runs = {run.name: course(run) for run in arguments.runs}
+    except (SynthMRIError, OSError) as error:
+        sys.stderr.write(f"synthetic_dir_critic: {sentence(error)}\n")
+        return 2
+    names = " ".join(f"build/runs/{run.name}" for run in arguments.runs)
+    record = {
+        "task": "synthetic-dir",
+        "split": "validate (simulated), train (real)",
+        "commit": records.current_commit(CHECKOUT),
+        "command": f"python Testing/Benchmarks/{Path(__file__).name} DATA --runs {names}",
+        "note": NOTE,
+        "definitions": {**lesions.DEFINITIONS, **DEFINITIONS},
+        "bundles": {name: bundle.weights_sha256 for name, bundle in bundles.items()},
+        "runs": runs,
+        "means": means_of(rows),
+        "rows": rows,
+        SUBJECT.name: real,
+    }
+    records.write_record(arguments.documentation / "figures" / "synthetic_dir_critic_development.json", record)
+    for row in record["means"]:
+        cells = " ".join(f"{name} {row[name]:.3f}" for name in FIGURES)
+        sys.stdout.write(f"{row['inputs']} {row['bundle']} {row['method']} {cells}\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
