@@ -5,8 +5,9 @@
     python Testing/Benchmarks/synthetic_dir_critic.py DATA --runs FOLDER FOLDER [--bundle synthetic-dir]
 
 DATA holds `label_maps` and `ms_cross_sectional/patient07`; CONTINUED and CRITIC are `synthetic_dir_continued.json`
-and `synthetic_dir_patch_critic.json` of the queue. The bundle is the one whose weights both runs began with. Only heads for choices (13 to 15) and the
-development subject are read; the dictionary fit is that of the task and the same for all. Writes
+and `synthetic_dir_patch_critic.json` of the queue. The bundle is the one whose weights both runs began with. Only
+heads for choices (13 to 15) and the development subject are read, and the networks are compared alone, without the
+dictionary. Writes
 `Documentation/figures/synthetic_dir_critic_development.json`.
 """
 
@@ -25,7 +26,7 @@ import synthetic_dir_simulation as simulation
 from scipy import ndimage
 from SynthMRILib.bundles import Bundle, load_bundle
 from SynthMRILib.cli import sentence
-from SynthMRILib.dir_synthesis import mixing, network
+from SynthMRILib.dir_synthesis import network
 from SynthMRILib.dir_synthesis.preprocessing import prepare
 from SynthMRILib.dir_synthesis.tissue_fit import OUTSIDE, fit_tissues
 from SynthMRILib.errors import InputError, SynthMRIError
@@ -40,53 +41,51 @@ CHECKOUT = Path(__file__).resolve().parents[2]
 HEADS = (13, 14, 15)
 SUBJECT = Path("ms_cross_sectional/patient07")
 SUBSETS = (("flair", "t1", "t2"), ("flair", "t1"), ("flair",))
+#: In place of a network: the true DIR, and inputs that the task refuses.
+TRUTH, REFUSED = "none: true DIR", "none: refused"
 #: Lines of a run's log from which the course of the game is told.
 LAST_LINES = 10
 FIGURES = ("psnr_db", "ssim", "auprc", "recall_at_1", "cortical_recall_at_1", "white_matter", "gradient_ratio")
 NOTE = "Heads for choices and the development subject, whose volumes trained the network: no figure here is a test."
 DEFINITIONS = {
     "psnr_db, ssim": "inside the brain, peak is the 99.5th percentile of the true DIR",
-    "combined": mixing.RULE,
     "gradient_ratio": "mean gradient magnitude inside the brain over that of the true DIR; below 1 is blurred",
     "false_candidates_without_lesions": simulation.DEFINITIONS["false_candidates_without_lesions"],
     "visible": simulation.DEFINITIONS["visible"],
 }
 
 
-def syntheses(inputs: dict[str, Volume], bundles: dict[str, Bundle]) -> Iterator[tuple[str, str, np.ndarray]]:
-    """(bundle, method, DIR [a.u.] (k, j, i)) of every bundle, by the network alone and mixed with the dictionary."""
-    parameters = get_task("synthetic-dir").parameters_class(method="combined", registered=True)
-    seen = network_seen(inputs, next(iter(bundles.values())), parameters, no_progress, with_fit=True)
-    alone = network.to_be_mixed(seen)
+def syntheses(inputs: dict[str, Volume], bundles: dict[str, Bundle]) -> Iterator[tuple[str, np.ndarray]]:
+    """(bundle, DIR [a.u.] (k, j, i)) of every bundle by the method "network"."""
+    parameters = get_task("synthetic-dir").parameters_class(method="network", registered=True)
+    seen = network_seen(inputs, next(iter(bundles.values())), parameters, no_progress)
     for name, bundle in bundles.items():
-        made, _, _ = network.run(bundle, alone, parameters, no_progress)
-        yield name, "network", made.voxels
-        yield name, "combined", network.mixed_with_dictionary(seen, made)[0].voxels
+        made, _, _ = network.run(bundle, seen, parameters, no_progress)
+        yield name, made.voxels
 
 
 def simulated_rows(data: Path, bundles: dict[str, Bundle]) -> Iterator[dict[str, Any]]:
-    """A row for every head, set of inputs, bundle and method, and what the true DIR has; refusals with their reason."""
+    """A row for every head, set of inputs and bundle, and what the true DIR has; refusals with their reason."""
     for head in HEADS:
         labels = read_volume(data / "label_maps" / f"head_{head:02d}.nii.gz").voxels.astype(np.int16)
         case, bare = (simulation.simulated_case(labels, 1 + head, with_lesions=w) for w in (True, False))
-        yield {"head": head, "inputs": "", "bundle": "", "method": "truth", **shown(case.truth, case)}
+        yield {"head": head, "inputs": "", "network": TRUTH, **shown(case.truth, case)}
         for subset in SUBSETS:
             inputs = {name: case.inputs[name] for name in subset}
             try:
                 made = list(syntheses(inputs, bundles))
             except InputError as error:
-                yield {"head": head, "inputs": "+".join(subset), "method": "refused", "reason": sentence(error)}
+                yield {"head": head, "inputs": "+".join(subset), "network": REFUSED, "reason": sentence(error)}
                 continue
             free = syntheses({name: bare.inputs[name] for name in subset}, bundles) if len(subset) == 3 else ()
-            empty = {(name, method): voxels for name, method, voxels in free}
-            for name, method, voxels in made:
-                row = {"head": head, "inputs": "+".join(subset), "bundle": name, "method": method}
+            empty = dict(free)
+            for name, voxels in made:
+                row = {"head": head, "inputs": "+".join(subset), "network": name}
                 row |= simulation.fidelity(voxels, case) | shown(voxels, case)
                 if empty:
                     row["visible"] = simulation.visible(simulation.visibility(case, voxels))["above_3_sd_and_27_mm3"]
-                    pair = voxels, empty[name, method]
-                    row["false_candidates_without_lesions"] = simulation.false_without(*pair, case, bare)
-                sys.stdout.write(f"{head} {row['inputs']} {name} {method} {row['psnr_db']:.2f} {row['auprc']:.3f}\n")
+                    row["false_candidates_without_lesions"] = simulation.false_without(voxels, empty[name], case, bare)
+                sys.stdout.write(f"{head} {row['inputs']} {name} {row['psnr_db']:.2f} {row['auprc']:.3f}\n")
                 yield row
 
 
@@ -111,30 +110,30 @@ def detection(voxels: np.ndarray, reference: lesions.Reference) -> dict[str, Any
 
 
 def real_rows(folder: Path, bundles: dict[str, Bundle]) -> Iterator[dict[str, Any]]:
-    """A row of the development subject for every set of inputs, bundle and method."""
+    """A row of the development subject for every set of inputs and bundle, and of its FLAIR."""
     files = {name: read_volume(folder / f"{file}.nii.gz") for name, file in quality.FILES.items()}
     volumes = quality.cropped(files)
     mask = volumes.pop("mask").voxels > 0
     prepared = prepare(volumes, registered=True)
     tissues = fit_tissues(prepared.contrasts, prepared.brain, spacing=prepared.grid.spacing)
     reference = lesions.reference(mask & (tissues.labels != OUTSIDE), tissues.labels, prepared.grid)
-    yield {"inputs": "flair", "bundle": "", "method": "flair", **detection(prepared.contrasts["flair"], reference)}
+    yield {"inputs": "flair", "network": "none: FLAIR", **detection(prepared.contrasts["flair"], reference)}
     for subset in SUBSETS:
-        for name, method, voxels in syntheses({n: volumes[n] for n in subset}, bundles):
-            row = {"inputs": "+".join(subset), "bundle": name, "method": method, **detection(voxels, reference)}
+        for name, voxels in syntheses({n: volumes[n] for n in subset}, bundles):
+            row = {"inputs": "+".join(subset), "network": name, **detection(voxels, reference)}
             yield row | {"lesion_to_gray": dir_likeness.lesion_to_gray(voxels, reference, (50.0,))[0]}
 
 
 def means_of(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The mean over the heads of every figure by inputs, bundle and method."""
-    groups: dict[tuple[str, str, str], list[dict[str, Any]]] = {}
+    """The mean over the heads of every figure by inputs and bundle."""
+    groups: dict[tuple[str, str], list[dict[str, Any]]] = {}
     for row in rows:
-        if row["method"] not in ("refused", "truth"):
-            groups.setdefault((row["inputs"], row["bundle"], row["method"]), []).append(row)
+        if row["network"] not in (REFUSED, TRUTH):
+            groups.setdefault((row["inputs"], row["network"]), []).append(row)
     return [
-        {"inputs": inputs, "bundle": bundle, "method": method, "heads": len(own)}
-        | {name: round(float(np.mean([row[name] for row in own])), 4) for name in FIGURES}
-        for (inputs, bundle, method), own in groups.items()
+        {"inputs": inputs, "network": name, "heads": len(own)}
+        | {figure: round(float(np.mean([row[figure] for row in own])), 4) for figure in FIGURES}
+        for (inputs, name), own in groups.items()
     ]
 
 
@@ -165,7 +164,7 @@ def main(words: Sequence[str] | None = None) -> int:
         bundles |= {run.name: load_bundle(str(run / "bundle")) for run in arguments.runs}
         real = list(real_rows(arguments.data / SUBJECT, bundles))
         rows = list(simulated_rows(arguments.data, bundles))
-        runs = {run.name: course(run) for run in arguments.runs}
+        runs = {run.name: {"weights": bundles[run.name].weights_sha256, **course(run)} for run in arguments.runs}
     except (SynthMRIError, OSError) as error:
         sys.stderr.write(f"synthetic_dir_critic: {sentence(error)}\n")
         return 2
@@ -177,7 +176,7 @@ def main(words: Sequence[str] | None = None) -> int:
         "command": f"python Testing/Benchmarks/{Path(__file__).name} DATA --runs {names}",
         "note": NOTE,
         "definitions": {**lesions.DEFINITIONS, **DEFINITIONS},
-        "bundles": {name: bundle.weights_sha256 for name, bundle in bundles.items()},
+        "bundles": {bundles["before"].name: bundles["before"].weights_sha256},
         "runs": runs,
         "means": means_of(rows),
         "rows": rows,
@@ -186,7 +185,7 @@ def main(words: Sequence[str] | None = None) -> int:
     records.write_record(arguments.documentation / "figures" / "synthetic_dir_critic_development.json", record)
     for row in record["means"]:
         cells = " ".join(f"{name} {row[name]:.3f}" for name in FIGURES)
-        sys.stdout.write(f"{row['inputs']} {row['bundle']} {row['method']} {cells}\n")
+        sys.stdout.write(f"{row['inputs']} {row['network']} {cells}\n")
     return 0
 
 
