@@ -2,13 +2,13 @@
 
     synthmri train synthetic-dir --precision 32-true --config CONTINUED --output FOLDER
     synthmri train synthetic-dir --precision 32-true --config CRITIC --output FOLDER
-    python Testing/Benchmarks/synthetic_dir_critic.py DATA --runs FOLDER FOLDER [--bundle synthetic-dir]
+    python Testing/Benchmarks/synthetic_dir_critic.py DATA --runs FOLDER... [--bundle synthetic-dir] [--add]
 
 DATA holds `label_maps` and `ms_cross_sectional/patient07`; CONTINUED and CRITIC are `synthetic_dir_continued.json`
 and `synthetic_dir_patch_critic.json` of the queue. The bundle is the one whose weights both runs began with. Only
 heads for choices (13 to 15) and the development subject are read, and the networks are compared alone, without the
-dictionary. Writes
-`Documentation/figures/synthetic_dir_critic_development.json`.
+dictionary. Writes `Documentation/figures/synthetic_dir_critic_development.json`; with `--add` the runs are measured
+beside those that the record holds, and what it holds already is not measured again.
 """
 
 from __future__ import annotations
@@ -152,23 +152,43 @@ def course(run: Path) -> dict[str, Any]:
     }
 
 
+def earlier(target: Path, before: Bundle) -> dict[str, Any]:
+    """Rows and runs of the record that is there. Raises InputError when it began with other weights."""
+    record = json.loads(target.read_text(encoding="utf-8"))
+    if record["bundles"].get(before.name) != before.weights_sha256:
+        raise InputError("The record that is there began with other weights. Measure all runs anew, without --add.")
+    return {"real": record[SUBJECT.name], "rows": record["rows"], "runs": record["runs"]}
+
+
+def without(known: Sequence[dict[str, Any]], rows: Iterator[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Those of the rows whose head, inputs and network no known row has."""
+    names = ("head", "inputs", "network")
+    there = {tuple(row.get(name) for name in names) for row in known}
+    return [row for row in rows if tuple(row.get(name) for name in names) not in there]
+
+
 def main(words: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("data", type=Path, metavar="DATA", help="folder with label_maps and ms_cross_sectional")
     parser.add_argument("--runs", type=Path, nargs="+", required=True, metavar="FOLDER", help="of `synthmri train`")
+    parser.add_argument("--add", action="store_true", help="add the runs to the record that is there")
     parser.add_argument("--bundle", default="synthetic-dir", help="name or folder of what the runs began with")
     parser.add_argument("--documentation", type=Path, default=CHECKOUT / "Documentation", help="where the record goes")
     arguments = parser.parse_args(words)
+    target = arguments.documentation / "figures" / "synthetic_dir_critic_development.json"
     try:
-        bundles = {"before": load_bundle(arguments.bundle)}
-        bundles |= {run.name: load_bundle(str(run / "bundle")) for run in arguments.runs}
-        real = list(real_rows(arguments.data / SUBJECT, bundles))
-        rows = list(simulated_rows(arguments.data, bundles))
+        before = load_bundle(arguments.bundle)
+        bundles = {run.name: load_bundle(str(run / "bundle")) for run in arguments.runs}
+        known = earlier(target, before) if arguments.add else {"real": [], "rows": [], "runs": {}}
+        measured = bundles if arguments.add else {"before": before, **bundles}
+        real = known["real"] + without(known["real"], real_rows(arguments.data / SUBJECT, measured))
+        rows = known["rows"] + without(known["rows"], simulated_rows(arguments.data, measured))
         runs = {run.name: {"weights": bundles[run.name].weights_sha256, **course(run)} for run in arguments.runs}
+        runs = {**known["runs"], **runs}
     except (SynthMRIError, OSError) as error:
         sys.stderr.write(f"synthetic_dir_critic: {sentence(error)}\n")
         return 2
-    names = " ".join(f"build/runs/{run.name}" for run in arguments.runs)
+    names = " ".join(f"build/runs/{name}" for name in runs)
     record = {
         "task": "synthetic-dir",
         "split": "validate (simulated), train (real)",
@@ -176,13 +196,13 @@ def main(words: Sequence[str] | None = None) -> int:
         "command": f"python Testing/Benchmarks/{Path(__file__).name} DATA --runs {names}",
         "note": NOTE,
         "definitions": {**lesions.DEFINITIONS, **DEFINITIONS},
-        "bundles": {bundles["before"].name: bundles["before"].weights_sha256},
+        "bundles": {before.name: before.weights_sha256},
         "runs": runs,
         "means": means_of(rows),
         "rows": rows,
         SUBJECT.name: real,
     }
-    records.write_record(arguments.documentation / "figures" / "synthetic_dir_critic_development.json", record)
+    records.write_record(target, record)
     for row in record["means"]:
         cells = " ".join(f"{name} {row[name]:.3f}" for name in FIGURES)
         sys.stdout.write(f"{row['inputs']} {row['network']} {cells}\n")
