@@ -8,12 +8,13 @@ from pathlib import Path
 import numpy as np
 import torch
 from bundle_support import described
-from scipy import ndimage
+from scipy import fft, ndimage
 from simulation_phantoms import small_head
 from SynthMRILib.bundles import Bundle, load_bundle
 from SynthMRILib.intensity import IntensityScale
 from SynthMRILib.motion.features import image_features
 from SynthMRILib.motion.severity import SeverityModel, contrast_features, fit
+from SynthMRILib.motion.view_groups import Spokes, ViewGroups
 from SynthMRILib.networks.diffusion import ConditionalDiffusion
 from SynthMRILib.networks.severity import SeverityNet
 from SynthMRILib.networks.unet import ResidualUNet
@@ -48,6 +49,16 @@ def two_poses(pose: tuple[float, ...], *, start: float = 0.35) -> MotionRecord:
 def moving_head(size_mm: float, *, start: float = 0.35, shape: tuple[int, int, int] = (36, 40, 38)) -> MotionResult:
     """A head that makes a step of this size along A and S."""
     return motion.apply(two_poses((0, 0.6 * size_mm, 0.8 * size_mm, 0, 0, 0), start=start), a_head(shape))
+
+
+def shifted_groups(voxels: np.ndarray, kind: type[ViewGroups], shift: tuple[float, float, float]) -> np.ndarray:
+    """A volume with some groups of its k-space shifted [voxels]: lines beyond a third, or a third of the spokes."""
+    groups = kind(voxels.shape)
+    first = 0 if kind is Spokes else groups.number // 3
+    moved = np.isin(groups.of(voxels.shape), np.arange(first, groups.number // 3 if kind is Spokes else groups.number))
+    nu = np.meshgrid(*(fft.fftfreq(n) for n in voxels.shape), indexing="ij")
+    ramp = np.exp(-2j * np.pi * sum(n * s for n, s in zip(nu, shift)))
+    return fft.ifftn(fft.fftn(voxels) * np.where(moved[..., None], ramp, 1)).real.astype(np.float32)
 
 
 def features_of(volume: Volume) -> dict[str, float]:

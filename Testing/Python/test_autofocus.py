@@ -1,4 +1,4 @@
-"""Autofocus: shifts between lines of k-space are found in the volume, undone, and told; a still head is left alone."""
+"""Autofocus: poses of the head are found in the volume, undone, and told; a still head is left alone."""
 
 from __future__ import annotations
 
@@ -6,18 +6,18 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from motion_support import a_head, make_motion_bundles, moving_head, two_poses
-from scipy import fft, ndimage
+from motion_support import a_head, make_motion_bundles, moving_head, shifted_groups, two_poses
+from scipy import ndimage
 from SynthMRILib.cli import main
 from SynthMRILib.evaluation.metrics import psnr
 from SynthMRILib.motion.autofocus import SLAB, autofocus, slab
 from SynthMRILib.motion.decision import Decision
-from SynthMRILib.motion.displaced_lines import CENTER, DisplacedLines, sharpened
 from SynthMRILib.motion.severity import SeverityEstimate
+from SynthMRILib.motion.view_groups import Lines, Spokes
 from SynthMRILib.simulation import motion
 from SynthMRILib.tasks import get_task
 from SynthMRILib.tasks.base import NetworkInput
-from SynthMRILib.tasks.motion_correction import NOTHING_FOUND, decided
+from SynthMRILib.tasks.motion_correction import NOTHING_FOUND, decided, in_words
 from SynthMRILib.volume import Grid
 from SynthMRILib.volume_io import read_volume, write_volume
 
@@ -37,17 +37,10 @@ def run(volume, bundle=None, **values):
     return TASK.run({"input": volume}, bundle, TASK.parameters_class(device="cpu", **values), lambda *_: None)
 
 
-def shifted_lines(voxels, shift):
-    """The volume whose lines along axis 0 beyond a third of the largest frequency are moved by `shift` [voxels]."""
-    nu = np.meshgrid(*(fft.fftfreq(n) for n in voxels.shape), indexing="ij")
-    ramp = np.exp(-2j * np.pi * sum(n * s for n, s in zip(nu, shift)))
-    return fft.ifftn(fft.fftn(voxels) * np.where(np.abs(nu[0]) > 1 / 6, ramp, 1)).real.astype(np.float32)
-
-
 def test_a_step_of_the_head_is_found_and_undone_and_its_size_told():
     result = moving_head(2.5, shape=SHAPE)
     focused = autofocus(result.moved.voxels, result.moved.grid)
-    assert focused.axis == 1, "lines of phase encoding follow A"
+    assert (focused.kind, focused.axis) == ("lines", 1), "lines of phase encoding follow A"
     assert focused.entropy_after < focused.entropy_before
     assert focused.voxels.dtype == np.float32 and focused.voxels.min() >= 0
     still = result.still.voxels
@@ -62,16 +55,37 @@ def test_a_still_head_is_returned_as_it_is():
     focused = autofocus(still.voxels, still.grid)
     assert focused.axis is None and not focused.found
     assert focused.voxels is still.voxels
-    assert focused.as_dict()["shift_rms_mm"] == 0
+    assert focused.as_dict()["shift_rms_mm"] == focused.as_dict()["turn_largest_deg"] == 0
 
 
 @pytest.mark.parametrize("axis", [0, 2])
 def test_the_axis_along_which_lines_were_moved_is_found(axis):
     still = moving_head(2.5, shape=SHAPE).still
-    moved = np.moveaxis(shifted_lines(np.moveaxis(still.voxels, axis, 0), (0.7, -0.9, 0.4)), 0, axis)
+    moved = np.moveaxis(shifted_groups(np.moveaxis(still.voxels, axis, 0), Lines, (0.7, -0.9, 0.4)), 0, axis)
     focused = autofocus(np.maximum(moved, 0), still.grid)
-    assert focused.axis == axis
+    assert (focused.kind, focused.axis) == ("lines", axis)
     assert psnr(still.voxels, focused.voxels) > psnr(still.voxels, moved) + 3.0
+
+
+def test_spokes_that_were_acquired_in_other_poses_are_found():
+    still = a_head((60, 66, 62))
+    moved = shifted_groups(still.voxels, Spokes, (0.8, -0.9, 0.3))
+    focused = autofocus(np.maximum(moved, 0), still.grid)
+    assert (focused.kind, focused.axis) == ("spokes", 2)
+    assert psnr(still.voxels, focused.voxels) > psnr(still.voxels, moved) + 1.0
+
+
+def test_turns_of_the_head_are_found_and_undone():
+    head = a_head((66, 72, 68))
+    blobs = ndimage.gaussian_filter(np.random.default_rng(1).standard_normal(head.shape), 1.2) > 0
+    head = head.with_voxels(head.voxels * np.where(blobs, 1.0, 0.7).astype(np.float32))
+    result = motion.apply(two_poses((0, 0.5, 0.8, 1.5, 0, 2.5)), head)
+    focused = autofocus(result.moved.voxels, result.moved.grid)
+    assert (focused.kind, focused.axis) == ("lines", 1)
+    assert focused.turns_deg.max() == pytest.approx(np.hypot(1.5, 2.5), rel=0.5)
+    before = psnr(result.still.voxels, result.moved.voxels)
+    assert psnr(result.still.voxels, focused.voxels) > before + 2.0
+    assert "and turns of up to" in in_words(focused.as_dict(), result.moved.grid)
 
 
 def test_the_surroundings_of_a_stripped_volume_stay_exactly_zero():
@@ -82,39 +96,15 @@ def test_the_surroundings_of_a_stripped_volume_stay_exactly_zero():
     assert (focused.voxels[~inside] == 0).all() and focused.voxels[inside].any()
 
 
-def test_shifts_are_undone_exactly_where_they_are_known():
-    voxels = a_head((45, 49, 47)).voxels  # odd: a shift is not defined at the Nyquist frequency
-    lines = DisplacedLines(shifted_lines(voxels, (0.7, -0.9, 0.4)))
-    beyond = np.arange(len(lines.shifts)) / lines.lines > 1 / 6
-    lines.shifts[beyond] = (-0.7, 0.9, -0.4)
-    assert np.abs(lines.corrected() - voxels).max() < 1e-3 * voxels.max()
-    center = lines.corrected(~beyond)
-    assert (
-        np.abs(fft.fftn(center)[lines.distance > len(lines.shifts) / 2]).max() < 1e-3 * np.abs(fft.fftn(center)).max()
-    )
-
-
-def test_blocks_hold_every_line_beyond_the_center_once():
-    lines = DisplacedLines(a_head(SHAPE).voxels)
-    held = np.concatenate(lines.blocks())
-    number = np.arange(len(lines.shifts))
-    assert held.tolist() == number[(number / lines.lines > CENTER) & (number > 1)].tolist()
-
-
-def test_sharpening_makes_a_ramp_a_step_and_leaves_flat_regions():
-    ramp = np.clip(np.arange(24.0) - 8.5, 0, 7)[:, None, None] * np.ones((1, 5, 5))
-    made = sharpened(ramp, 0.07)
-    assert set(np.unique(made[:, 2, 2])) <= {0.0, 0.5, 6.5, 7.0} and (np.diff(made[:, 2, 2]) > 1).sum() == 1
-    assert np.array_equal(sharpened(np.full((9, 9, 9), 3.0), 0.2), np.full((9, 9, 9), 3.0))
-
-
 def test_shifts_are_looked_for_in_the_middle_of_the_head_and_short_axes_are_left_out():
     mask = np.zeros((40, 200, 90), dtype=bool)
     mask[:, 150:, :] = True
-    assert slab(mask, 2) == (slice(None), slice(200 - SLAB, 200), slice(None))
-    assert slab(mask[:, 150:], 1) == (slice(None), slice(None), slice(0, 96))
-    thin = moving_head(2.5, shape=SHAPE).moved.voxels[:, :20]
-    assert autofocus(thin, Grid.from_spacing(thin.shape, (1, 1, 1)), axes=(1,)).axis is None
+    everything = slice(None)
+    assert slab(mask, 2, "lines") == (everything, slice(200 - SLAB, 200), everything)
+    assert slab(mask[:, 150:], 1, "lines") == (everything, everything, slice(0, 96))
+    assert slab(mask, 1, "spokes") == (everything, slice(200 - SLAB, 200), everything)
+    thin = moving_head(2.5, shape=SHAPE).moved.voxels[:, :20, :20]
+    assert not autofocus(thin, Grid.from_spacing(thin.shape, (1, 1, 1)), axes=(1,)).found
     assert autofocus(np.zeros(SHAPE, np.float32), Grid.from_spacing(SHAPE, (1, 1, 1))).axis is None
 
 
@@ -126,14 +116,15 @@ def test_the_task_brings_into_focus_without_a_bundle_of_its_own_and_tells_the_sh
     assert found.provenance["bundle"] is None
     assert found.provenance["autofocus"]["axis_kji"] == 1
     assert (
-        "Autofocus undid shifts of" in found.measurements["message"] and "along axis j" in found.measurements["message"]
+        "Autofocus undid shifts of" in found.measurements["message"]
+        and "between lines of k-space that follow each other from back to front" in found.measurements["message"]
     )
     assert (
         psnr(result.still.voxels, found.outputs["output"].voxels) > psnr(result.still.voxels, result.moved.voxels) + 2
     )
     left = run(result.still)
     assert left.measurements["decision"] == "unchanged"
-    assert "found no shifts" in left.measurements["message"]
+    assert "found no shifts or turns" in left.measurements["message"]
     assert left.outputs["output"].voxels.tobytes() == result.still.voxels.tobytes()
 
 

@@ -1,10 +1,10 @@
-"""Autofocus: shifts of the head during a scan, found in the volume itself and undone in its k-space.
+"""Autofocus: poses of the head during a scan, found in the volume itself and undone in its k-space.
 
-In many 3D sequences (MPRAGE and the like) one shot acquires all of k-space with one frequency along one axis, so a head
-that moves between shots displaces such planes of k-space, here called lines, against each other. `displaced_lines.py`
-finds by how much. Along which axis the shots followed each other is not known: all three are tried, and the one counts
-whose correction makes the edges of the volume fewest, by the entropy of its squared gradient (Atkinson et al. 1997,
-McGee et al. 2000). If none makes them clearly fewer, the volume is left as it was. No weights are involved.
+What a head that moves does to k-space depends on the order in which the sequence fills it: `view_groups.py` knows lines
+(MPRAGE and the like) and spokes (reordered 3D turbo spin echo). `pose_search.py` finds how the head lay for each of
+them. Neither the kind nor the axes are known: all are tried, and the one counts whose correction makes the edges of the
+volume fewest, by the entropy of its squared gradient (Atkinson et al. 1997, McGee et al. 2000). If none makes them
+clearly fewer, the volume is left as it was. No weights are involved.
 """
 
 from __future__ import annotations
@@ -17,18 +17,23 @@ import numpy as np
 from ..progress import Progress, no_progress, part_of
 from ..simulation.motion import head_mask
 from ..volume import Grid
-from .displaced_lines import DisplacedLines
 from .features import edge_entropy
+from .pose_search import RIGID, SHIFTS, WHOLE, PoseSearch
+from .view_groups import Lines, Spokes
 
 SLAB = 96
-"""Voxels to which the longer one of the two other axes is cut while shifts are looked for."""
+"""Voxels to which a volume is cut along an axis that is not cut into groups while poses are looked for."""
 SHORTEST = 24
-"""An axis of fewer lines is not looked along."""
+"""An axis of fewer voxels is not looked along."""
 DOUBTS = (20.0, 10.0)
-"""See `DisplacedLines.outward`: the first while axes are compared; on the best axis both are tried."""
-LAST_DOUBT, LAST_ROUNDS = 5.0, 2
-"""Of the refinement after that, which goes on as long as the edges become fewer."""
-LEAST_FALL = 9e-4
+"""See `BlockSamples.derivatives`: the first while kinds and axes are compared; of the best one both are tried."""
+LAST_DOUBTS = (10.0, 5.0, 5.0, 5.0)
+"""Of the search for turns after that; the poses of that round count which makes the edges fewest."""
+PART_MM = 60.0
+"""An axis that is shorter is not divided into parts."""
+PARTS, FINAL_PARTS = 2, 3
+"""Into how many parts the others are divided while poses are looked for, and when they are undone."""
+LEAST_FALL = {"lines": 9e-4, "spokes": 2e-4}
 """Fall of the entropy below which nothing is done: chosen on held-out pairs by `Benchmarks/motion_autofocus.py`."""
 
 
@@ -38,27 +43,38 @@ class AutofocusResult:
 
     Args:
         voxels: float32 (k, j, i); those of the input where nothing was found.
-        axis: array axis along which the shots followed each other, or None where nothing was found.
-        shifts_mm: (lines // 2 + 1, 3) [mm] along the array axes: what was undone, from the center of k-space outward.
+        kind: "lines", "spokes", or None where nothing was found.
+        axis: array axis along which lines followed each other, or along which spokes were read out.
+        shifts_mm: (groups, 3) [mm] along the array axes: what was undone.
+        turns_deg: (groups,) [deg] angle of the turns that were undone.
         entropy_before, entropy_after: entropy of the edges of the volume.
     """
 
     voxels: np.ndarray
+    kind: str | None
     axis: int | None
     shifts_mm: np.ndarray
+    turns_deg: np.ndarray
     entropy_before: float
     entropy_after: float
 
     @property
     def found(self) -> bool:
-        return self.axis is not None
+        return self.kind is not None
+
+    @property
+    def fall(self) -> float:
+        """By how much the entropy of the edges fell."""
+        return self.entropy_before - self.entropy_after
 
     def as_dict(self) -> dict[str, Any]:
         size = np.linalg.norm(self.shifts_mm, axis=1)
         return {
+            "kind": self.kind,
             "axis_kji": self.axis,
             "shift_rms_mm": round(float(np.sqrt(np.mean(size**2))), 3),
             "shift_largest_mm": round(float(size.max(initial=0)), 3),
+            "turn_largest_deg": round(float(self.turns_deg.max(initial=0)), 3),
             "entropy_before": round(self.entropy_before, 6),
             "entropy_after": round(self.entropy_after, 6),
         }
@@ -67,100 +83,131 @@ class AutofocusResult:
 def autofocus(
     voxels: np.ndarray, grid: Grid, *, progress: Progress = no_progress, axes: tuple[int, ...] = (0, 1, 2)
 ) -> AutofocusResult:
-    """The volume with the shifts undone that make its edges fewest.
+    """The volume with the poses undone that make its edges fewest.
 
     Args:
         voxels: magnitude (k, j, i), in any unit.
         grid: of the volume; only its spacing counts.
-        axes: array axes along which shots may have followed each other.
+        axes: array axes along which lines may have followed each other; spokes are looked for along those and others.
     """
     mask = head_mask(voxels)
     before = edge_entropy(voxels, mask)
-    best = AutofocusResult(voxels, None, np.zeros((1, 3)), before, before)
-    axes = tuple(axis for axis in axes if voxels.shape[axis] >= SHORTEST)
-    if not mask.any() or not axes:
-        return best
-    tried = []
-    for n, axis in enumerate(axes):
-        progress(0.6 * n / len(axes), f"Autofocus: looking along axis {n + 1} of {len(axes)}")
-        focus = _Focus(voxels, mask, axis)
+    nothing = AutofocusResult(voxels, None, None, np.zeros((1, 3)), np.zeros(1), before, before)
+    if not mask.any():
+        return nothing
+    spacing = np.array(grid.spacing[::-1])
+    ways = [(kind, axis) for kind in LEAST_FALL for axis in axes if _long_enough(voxels.shape, kind, axis)]
+    best: _Focus | None = None
+    for n, (kind, axis) in enumerate(ways):
+        progress(0.5 * n / len(ways), f"Autofocus: looking for {kind} ({n + 1} of {len(ways)})")
+        focus = _Focus(voxels, mask, spacing, kind, axis)
         focus.look(DOUBTS[0])
-        tried.append(focus)
-    focus = max(tried, key=lambda f: f.fall)
-    if focus.fall <= LEAST_FALL:
-        return best
-    focus.refine(part_of(progress, 0.6, 0.9))
+        if best is None or focus.fall > best.fall:
+            best = focus
+    if best is None or best.fall <= 0:
+        return nothing
+    best.refine(part_of(progress, 0.5, 0.9))
+    if best.fall <= LEAST_FALL[best.kind]:
+        return nothing
     progress(0.9, "Autofocus: correcting")
-    corrected, entropy = focus.corrected(voxels, mask)
-    if before - entropy <= LEAST_FALL:
-        return best
-    return AutofocusResult(corrected, focus.axis, focus.shifts_mm(grid), before, entropy)
+    found = best.result(voxels, mask, before)
+    return found if found.fall > LEAST_FALL[best.kind] else nothing
+
+
+def _long_enough(shape: tuple[int, ...], kind: str, axis: int) -> bool:
+    encoded = [axis] if kind == "lines" else [a for a in range(3) if a != axis]
+    return min(shape[a] for a in encoded) >= SHORTEST
 
 
 class _Focus:
-    """The search along one axis, on a slab of the volume."""
+    """The search for one kind of groups along one axis, on a slab of the volume."""
 
-    def __init__(self, voxels: np.ndarray, mask: np.ndarray, axis: int) -> None:
-        self.axis = axis
-        part = slab(mask, axis)
-        self._mask = self._turned(mask[part])
-        self.lines = DisplacedLines(self._turned(voxels[part]))
-        self._entropy = self._start = self._entropy_now()
+    def __init__(self, voxels: np.ndarray, mask: np.ndarray, spacing: np.ndarray, kind: str, axis: int) -> None:
+        self.kind, self.axis = kind, axis
+        others = [a for a in range(3) if a != axis]
+        self._order = [axis, *others] if kind == "lines" else [*others, axis]
+        self._spacing = spacing[self._order]
+        part = slab(mask, axis, kind)
+        self._start = np.array([s.start or 0 for s in part])[self._order]
+        self._mask, self._voxels = self._turned(mask[part]), self._turned(voxels[part])
+        groups = (Lines if kind == "lines" else Spokes)(self._voxels.shape)
+        self.search = PoseSearch(self._voxels, self._spacing, groups)
+        self._entropy = self._entropy_at_first = self._entropy_now()
 
     @property
     def fall(self) -> float:
         """By how much the entropy of the slab has fallen."""
-        return self._start - self._entropy
+        return self._entropy_at_first - self._entropy
 
     def look(self, doubt: float) -> None:
-        """Find the shifts from nothing; those that were found before are kept if they make the edges fewer."""
-        before, entropy = self.lines.shifts.copy(), self._entropy
-        self.lines.shifts[:] = 0
-        self.lines.outward(doubt)
-        self.lines.refine(doubt)
+        """Find shifts from nothing; those that were found before are kept if they make the edges fewer."""
+        before, entropy = self.search.poses.copy(), self._entropy
+        self.search.poses[:] = 0
+        if self.kind == "lines":
+            self.search.outward(doubt)
+        self.search.refine(doubt)
         self._keep_better(before, entropy)
 
     def refine(self, progress: Progress) -> None:
-        """Look once more with less doubt, then improve what is there."""
+        """Look once more with less doubt, then for turns as well."""
         self.look(DOUBTS[1])
-        for n in range(LAST_ROUNDS):
-            progress((n + 1) / (LAST_ROUNDS + 1), "Autofocus: refining")
-            before, entropy = self.lines.shifts.copy(), self._entropy
-            self.lines.refine(LAST_DOUBT)
-            if not self._keep_better(before, entropy):
-                return
+        shifts_alone = self.search
+        self.search = self._divided(self._voxels, PARTS, self.search.center)
+        best, entropy = self.search.poses.copy(), self._entropy
+        for n, doubt in enumerate(LAST_DOUBTS):
+            progress((n + 1) / (len(LAST_DOUBTS) + 1), "Autofocus: looking for turns")
+            self.search.refine(doubt, numbers=RIGID)
+            self._entropy = self._entropy_now()
+            if self._entropy < entropy:
+                best, entropy = self.search.poses.copy(), self._entropy
+        self.search.poses, self._entropy = best, entropy
+        if not self.search.poses[:, SHIFTS:].any():
+            self.search = shifts_alone
 
     def _keep_better(self, before: np.ndarray, entropy: float) -> bool:
-        """Whether the present shifts make the edges fewer; if not, the earlier ones are put back."""
+        """Whether the present poses make the edges fewer; if not, the earlier ones are put back."""
         self._entropy = self._entropy_now()
         if self._entropy < entropy:
             return True
-        self.lines.shifts, self._entropy = before, entropy
+        self.search.poses, self._entropy = before, entropy
         return False
 
-    def corrected(self, voxels: np.ndarray, mask: np.ndarray) -> tuple[np.ndarray, float]:
-        """The whole volume with the shifts undone, not below zero, and its entropy.
+    def _divided(self, voxels: np.ndarray, parts: int, center: np.ndarray) -> PoseSearch:
+        lengths = np.array(voxels.shape) * self._spacing
+        number = tuple(parts if length >= PART_MM else 1 for length in lengths)
+        return PoseSearch(
+            voxels, self._spacing, self.search.groups, parts=number, center=center, poses=self.search.poses
+        )
+
+    def result(self, voxels: np.ndarray, mask: np.ndarray, before: float) -> AutofocusResult:
+        """The whole volume with the poses undone, not below zero.
 
         Voxels of exactly zero, which are the surroundings of a stripped volume, stay so.
         """
-        made = DisplacedLines(self._turned(voxels), shifts=self.lines.shifts).corrected()
-        made = np.ascontiguousarray(np.moveaxis(np.maximum(made, 0), 0, self.axis)) * (voxels != 0)
-        return made, edge_entropy(made, mask)
-
-    def shifts_mm(self, grid: Grid) -> np.ndarray:
-        order = [self.axis, *(a for a in range(3) if a != self.axis)]
-        return self.lines.shifts[:, np.argsort(order)] * np.array(grid.spacing[::-1])
+        poses, back = self.search.poses, np.argsort(self._order)
+        center = self.search.center + self._start
+        if poses[:, SHIFTS:].any():
+            whole = self._divided(self._turned(voxels), FINAL_PARTS, center)
+        else:
+            whole = PoseSearch(self._turned(voxels), self._spacing, self.search.groups, parts=WHOLE, poses=poses)
+        made = np.ascontiguousarray(np.maximum(whole.corrected(), 0).transpose(back)) * (voxels != 0)
+        turns = np.linalg.norm(whole.turns_deg, axis=1)[:-1]
+        after = edge_entropy(made, mask)
+        return AutofocusResult(made, self.kind, self.axis, poses[:-1, :SHIFTS][:, back], turns, before, after)
 
     def _turned(self, voxels: np.ndarray) -> np.ndarray:
-        return np.ascontiguousarray(np.moveaxis(voxels, self.axis, 0))
+        return np.ascontiguousarray(voxels.transpose(self._order))
 
     def _entropy_now(self) -> float:
-        return edge_entropy(np.maximum(self.lines.corrected(), 0), self._mask)
+        return edge_entropy(np.maximum(self.search.corrected(), 0), self._mask)
 
 
-def slab(mask: np.ndarray, axis: int) -> tuple[slice, slice, slice]:
-    """The middle of the head: `SLAB` voxels of the longer one of the other two axes, everything of the others."""
-    across = max((a for a in range(3) if a != axis), key=lambda a: mask.shape[a])
+def slab(mask: np.ndarray, axis: int, kind: str) -> tuple[slice, slice, slice]:
+    """The middle of the head: `SLAB` voxels along an axis that is not cut into groups, everything of the others.
+
+    That axis is the longer of those across lines, or the readout of spokes.
+    """
+    across = max((a for a in range(3) if a != axis), key=lambda a: mask.shape[a]) if kind == "lines" else axis
     size = mask.shape[across]
     profile = mask.sum(axis=tuple(a for a in range(3) if a != across))
     middle = round(float((profile * np.arange(size)).sum() / profile.sum()))

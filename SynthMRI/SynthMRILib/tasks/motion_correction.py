@@ -21,7 +21,7 @@ from ..motion.decision import Decision, decide
 from ..motion.strength import Strength
 from ..progress import Progress, part_of
 from ..provenance import make_provenance
-from ..volume import Volume
+from ..volume import Grid, Volume
 from .base import InputRole, NetworkInput, Parameters, TaskResult
 from .super_resolution import check_bundle
 
@@ -33,7 +33,9 @@ METHODS = ("autofocus", "network", "both", "diffusion", "measure")
 DIFFUSION_TASK = "motion-diffusion"
 METHODS_WITH_BUNDLE = ("network", "both", "diffusion")
 METHODS_WITH_AUTOFOCUS = ("autofocus", "both")
-NOTHING_FOUND = "autofocus found no shifts during the scan that would explain it"
+NOTHING_FOUND = "autofocus found no shifts or turns during the scan that would explain it"
+DIRECTIONS = ("from left to right", "from back to front", "from foot to head")
+"""Of the axes R, A and S."""
 EXPERIMENTAL_METHODS = {
     "diffusion": "on test volumes it gained 0.1 dB, where 1 dB was wanted, and its detail may be invented",
 }
@@ -133,7 +135,7 @@ class MotionCorrection:
             "severity_before": before.as_dict(),
             "severity_after": after.as_dict(),
             "decision": decision.kind,
-            "message": decision.sentence(before, after) + in_words(facts.get("autofocus")),
+            "message": decision.sentence(before, after) + in_words(facts.get("autofocus"), prepared.volume.grid),
         }
         severity = "warning" if decision.kind == "flagged" else "info"
         findings = [Finding(severity, f"motion-{decision.kind}", motion["message"]).as_dict()]
@@ -261,12 +263,15 @@ def decided(
     return Decision("measured", decision.reason) if parameters.method == "measure" else decision
 
 
-def in_words(focus: dict[str, Any] | None) -> str:
+def in_words(focus: dict[str, Any] | None, grid: Grid) -> str:
     """What autofocus undid, as a sentence to be added; empty where it did nothing."""
-    if focus is None or focus["axis_kji"] is None:
+    if focus is None or focus["kind"] is None:
         return ""
     shift = f"{focus['shift_rms_mm']:.1f} mm (root mean square, largest {focus['shift_largest_mm']:.1f} mm)"
-    return f" Autofocus undid shifts of {shift} between lines of k-space along axis {'kji'[focus['axis_kji']]}."
+    turn = f" and turns of up to {focus['turn_largest_deg']:.1f} deg" if focus["turn_largest_deg"] else ""
+    where = {"lines": "that follow each other", "spokes": "that were read out"}[focus["kind"]]
+    direction = DIRECTIONS[int(np.argmax(np.abs(grid.directions[:, 2 - focus["axis_kji"]])))]
+    return f" Autofocus undid shifts of {shift}{turn} between {focus['kind']} of k-space {where} {direction}."
 
 
 def unchanged(volume: Volume) -> Volume:
