@@ -7,7 +7,8 @@ block means, those of denoising have Rician noise of 6 % of the reference intens
 Reported inside the quality mask, where the task changes anything, for each contrast: coverage of the calibrated
 intervals at 50, 68, 90 and 95 %, rank correlation of total and absolute error, the same if errors were drawn anew from
 the total, the same of the local gradient magnitude of the result (what an edge map without any model would give), and
-the area of the sparsification error.
+the area of the sparsification error; area under the ROC curve of total and of edges for errors above 5 % of the signal,
+and for lesions where the folder holds `lesions.nii.gz`.
 
 White noise of the reference is part of each error and no map can put it in order, so three figures that it weighs less
 on stand beside those: the rank correlations again with the root mean square of the errors in 3 x 3 x 3 voxels, map and
@@ -120,6 +121,7 @@ def measure(path: Path, bundle, samples: int) -> dict[str, Any]:
     error = (output - reference.voxels)[mask]
     gradient = ndimage.gaussian_gradient_magnitude(output, 1.0)
     edges = gradient[mask]
+    unit = reference_intensity(reference.voxels)
     multipliers = result.provenance["calibration"]["interval_multipliers"]
     covered = calibration.coverage(error, total, {int(q): m for q, m in multipliers.items()})
     return {
@@ -131,11 +133,36 @@ def measure(path: Path, bundle, samples: int) -> dict[str, Any]:
         "ause": round(calibration.sparsification_area(error, total), 3),
         "ause_of_edges": round(calibration.sparsification_area(error, np.asarray(edges)), 3),
         **local_figures(output - reference.voxels, {"total": result.outputs["total"].voxels, "edges": gradient}, mask),
+        "auroc": areas(error / unit, {"total": total, "edges": edges}, lesions_of(path, mask)),
         "rms_error_percent_by_tenth": {
-            name: tenths(error / reference_intensity(reference.voxels), order)
-            for name, order in (("total", total), ("edges", edges))
+            name: tenths(error / unit, order) for name, order in (("total", total), ("edges", edges))
         },
         "seconds": round(seconds, 1),
+    }
+
+
+def lesions_of(path: Path, mask: np.ndarray) -> np.ndarray | None:
+    """Which of the voxels of the mask lie in a lesion; None without a segmentation beside the volume."""
+    from SynthMRILib.volume_io import read_volume
+
+    file = path.parent / "lesions.nii.gz"
+    if not file.is_file():
+        return None
+    voxels = read_volume(file).voxels
+    return (voxels[tuple(slice(0, n) for n in mask.shape)] > 0)[mask]
+
+
+def areas(error: np.ndarray, maps: dict[str, np.ndarray], lesion: np.ndarray | None) -> dict[str, dict[str, float]]:
+    """Area under the ROC curve of each map for large errors, and for lesions if there are any."""
+    from SynthMRILib.uncertainty.calibration import area_under_roc
+    from SynthMRILib.uncertainty.fitting import TOLERANCE_SHARE
+
+    wanted = {"error_above_tolerance": np.abs(error) > TOLERANCE_SHARE}
+    wanted |= {} if lesion is None else {"lesion": lesion}
+    found = {what: {name: area_under_roc(hit, values) for name, values in maps.items()} for what, hit in wanted.items()}
+    return {
+        what: {name: round(area, 3) for name, area in by_map.items() if area is not None}
+        for what, by_map in found.items()
     }
 
 

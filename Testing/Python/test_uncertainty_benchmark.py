@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
-from Benchmarks.uncertainty_quality import local_figures, root_mean_square, tenths
+from Benchmarks.uncertainty_quality import areas, lesions_of, local_figures, root_mean_square, tenths
 from SynthMRILib.uncertainty.calibration import rank_correlation
+from SynthMRILib.volume import Grid, Volume
+from SynthMRILib.volume_io import write_volume
 
 SHAPE = (24, 24, 24)
 
@@ -42,3 +46,16 @@ def test_a_true_map_is_told_better_from_its_neighborhoods_than_voxel_by_voxel_an
 def test_tenths_go_from_the_lowest_to_the_highest_in_per_cent() -> None:
     order = np.arange(1000)
     assert tenths((order // 100 + 1) / 100, order) == pytest.approx(range(1, 11))
+
+
+def test_areas_tell_large_errors_and_lesions_apart(tmp_path: Path) -> None:
+    error, total = np.array([0.01, 0.02, 0.06, 0.2]), np.array([1.0, 2.0, 3.0, 4.0])
+    assert areas(error, {"total": total}, None) == {"error_above_tolerance": {"total": 1.0}}
+    assert lesions_of(tmp_path / "T1.nii.gz", np.ones(SHAPE, bool)) is None
+    voxels = np.zeros((25, 24, 24), np.float32)
+    voxels[0, 0, 0] = voxels[24] = 1
+    write_volume(Volume(voxels, Grid.from_spacing(voxels.shape, (1.0, 1.0, 1.0))), tmp_path / "lesions.nii.gz")
+    mask = np.ones(SHAPE, bool)
+    lesion = lesions_of(tmp_path / "T1.nii.gz", mask)
+    assert lesion.sum() == 1 and lesion[0], "the reference was cropped to an even size"
+    assert areas(error, {"total": total}, np.array([True, False, False, False]))["lesion"] == {"total": 0.0}
