@@ -61,7 +61,8 @@ class SynthMRIUncertaintyParameterNode:
     augment, consistency - Whether test-time augmentation and the map of consistency are computed too.
     imageVolume - The synthetic volume the map belongs to.
     uncertaintyVolume - The map, standard deviations in the units of the synthetic volume.
-    threshold - Values below this part of the signal range, in percent, are transparent.
+    threshold - Values below this part of the signal range, in percent, are transparent; with another map it becomes
+        what counts as high for the model that made it.
     opacity - Opacity of the map, 0 to 1.
     contour - Whether the map is outlined in place of being laid over the image.
     segmentationVolume - Labels that tell what is where.
@@ -80,7 +81,7 @@ class SynthMRIUncertaintyParameterNode:
     consistency: bool = False
     imageVolume: vtkMRMLScalarVolumeNode
     uncertaintyVolume: vtkMRMLScalarVolumeNode
-    threshold: Annotated[float, WithinRange(0.0, 10.0)] = 1.0
+    threshold: Annotated[float, WithinRange(0.0, 50.0)] = 5.0
     opacity: Annotated[float, WithinRange(0.0, 1.0)] = 0.6
     contour: bool = False
     segmentationVolume: vtkMRMLLabelMapVolumeNode
@@ -115,6 +116,7 @@ class SynthMRIUncertaintyWidget(ParameterNodeWidget):
         from SynthMRIModuleLib.trust_panel import TrustPanel
 
         ParameterNodeWidget.setup(self)
+        self._mapID = None
         self.showPanel("UI/SynthMRIUncertainty.ui")
         self.logic = SynthMRIUncertaintyLogic()
         self.judgedTask = JudgedTask(self.ui, on_selected=self.onTaskSelected)
@@ -135,7 +137,7 @@ class SynthMRIUncertaintyWidget(ParameterNodeWidget):
     def initializeParameterNode(self) -> None:
         """Show the choices stored in the scene; volumes that fit are selected when none are yet."""
         from SynthMRIModuleLib.input_choice import fill_roles
-        from SynthMRIModuleLib.overlay import is_uncertainty
+        from SynthMRIModuleLib.overlay import is_uncertainty, limit_percent
         from SynthMRIModuleLib.result_nodes import is_result
 
         self.bundleSelector.refresh()
@@ -144,6 +146,8 @@ class SynthMRIUncertaintyWidget(ParameterNodeWidget):
         volumes = slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode")
         if not parameterNode.uncertaintyVolume:
             parameterNode.uncertaintyVolume = next(filter(is_uncertainty, volumes), None)
+            parameterNode.threshold = limit_percent(parameterNode.uncertaintyVolume)
+        self._mapID = parameterNode.uncertaintyVolume.GetID() if parameterNode.uncertaintyVolume else None
         if not parameterNode.imageVolume:
             parameterNode.imageVolume = next(filter(is_result, volumes), None)
         self.setParameterNode(parameterNode)
@@ -152,12 +156,21 @@ class SynthMRIUncertaintyWidget(ParameterNodeWidget):
         """Show what can be computed and shown with the choices in the parameter node."""
         node = self._parameterNode
         if node:
+            self.followMap(node)
             self.judgedTask.show(node.task)
             self.bundleSelector.show_task(node.task.value)
             self.bundleSelector.show(node.bundle)
         self.runPanel.show(node.request() if node else None)
         self.overlayPanel.offer(node)
         self.trustPanel.offer(node)
+
+    def followMap(self, node) -> None:
+        """With another map the threshold begins anew, at what counts as high for the model that made it."""
+        from SynthMRIModuleLib.overlay import limit_percent
+
+        if node.uncertaintyVolume and node.uncertaintyVolume.GetID() != self._mapID:
+            self._mapID = node.uncertaintyVolume.GetID()
+            node.threshold = limit_percent(node.uncertaintyVolume)
 
     def onTaskSelected(self, task: Task) -> None:
         """The user has selected another task: its recommended model, and volumes that fit."""
@@ -178,6 +191,7 @@ class SynthMRIUncertaintyWidget(ParameterNodeWidget):
         parameterNode = self.logic.getParameterNode()
         parameterNode.imageVolume = nodes["output"]
         parameterNode.uncertaintyVolume = nodes["total"]
+        self.followMap(parameterNode)
         if self._parameterNode:
             self.ui.overlayButton.checked = True
 

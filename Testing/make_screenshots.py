@@ -188,13 +188,11 @@ def uncertainty(desktop: Any) -> Any:
     panel.logic.getParameterNode().imageVolume.GetRASBounds(position)
     crosshair.SetCursorPositionRAS([sum(position[2 * n : 2 * n + 2]) / 2 for n in range(3)])
     panel.ui.aboutCollapsibleButton.collapsed = True
-    panel.ui.thresholdSliderWidget.value = 3.0  # at the default of 1 % the map covers nearly all of this slab
     desktop.process_events(50)
     size = (420, 570)
     colored = view_picture("Red", "Overlay", size=size)
     picture = panel_picture(desktop, panel, height=2 * size[1] + GAP)
     panel.ui.contourCheckBox.click()
-    panel.ui.thresholdSliderWidget.value = 6.0
     desktop.process_events(50)
     desktop.wait_until(lambda: not panel.overlayPanel.busy, timeout=SECONDS)
     desktop.process_events(50)

@@ -102,8 +102,9 @@ def done(desktop: Any, panel: Any) -> None:
 
 
 def experimental(_desktop: Any, panel: Any) -> None:
-    """A task whose models are all experimental: off until its user selects one."""
+    """A method whose models are all experimental: off until its user selects one."""
     panel.ui.taskTabWidget.setCurrentIndex(2)
+    select(panel.ui.methodComboBox, "Network")
     fold(panel, "modelCollapsibleButton")
 
 

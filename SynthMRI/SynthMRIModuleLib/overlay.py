@@ -1,7 +1,8 @@
 """A map of uncertainty laid over the volume it belongs to, always in the same colors and on the same scale.
 
-The map holds standard deviations in the units of the volume. Its color scale ends at a fixed part of the signal range
-(99.5th percentile of the non-zero voxels of the volume), so that the same color means the same in every case.
+The map holds standard deviations in the units of the volume. Its color scale ends at a part of the signal range (99.5th
+percentile of the non-zero voxels of the volume) that is fixed for the model, so that the same color means the same in
+every case of it.
 """
 
 from __future__ import annotations
@@ -14,10 +15,8 @@ from slicer.i18n import tr as _
 
 from .contour import Contour
 from .node_volume import ijk_to_ras, reason_not_usable, thinned
-from .result_nodes import OUTPUT_ATTRIBUTE
+from .result_nodes import OUTPUT_ATTRIBUTE, provenance_of
 
-#: Upper end of the color scale in percent of the signal range.
-SCALE_PERCENT = 10.0
 COLOR_NODE_ID = "vtkMRMLColorTableNodeIron"
 UNCERTAINTY_ROLES = ("epistemic", "aleatoric", "total")
 CORNER_TOLERANCE_MM = 1e-3
@@ -46,11 +45,30 @@ def is_uncertainty(node: slicer.vtkMRMLNode | None) -> bool:
     return node is not None and node.GetAttribute(OUTPUT_ATTRIBUTE) in UNCERTAINTY_ROLES
 
 
-def scale_maximum(image: slicer.vtkMRMLScalarVolumeNode) -> float:
+def limit_percent(uncertainty: slicer.vtkMRMLScalarVolumeNode | None) -> float:
+    """From where on a map counts as high [% of the signal range], as the model that made it says."""
+    from SynthMRILib.uncertainty.limits import USUAL_LIMIT, limit_of
+
+    return USUAL_LIMIT if uncertainty is None else limit_of(provenance_of(uncertainty))
+
+
+def scale_percent(uncertainty: slicer.vtkMRMLScalarVolumeNode) -> float:
+    """Upper end of the color scale of a map in percent of the signal range."""
+    from SynthMRILib.uncertainty.limits import scale_end
+
+    return scale_end(limit_percent(uncertainty))
+
+
+def scale_maximum(image: slicer.vtkMRMLScalarVolumeNode, uncertainty: slicer.vtkMRMLScalarVolumeNode) -> float:
     """Standard deviation [units of the volume] at the upper end of the color scale."""
+    return scale_percent(uncertainty) / 100 * signal_range(image)
+
+
+def signal_range(image: slicer.vtkMRMLScalarVolumeNode) -> float:
+    """Intensity that counts as 100 % of the signal."""
     from SynthMRILib.intensity import reference_intensity
 
-    return SCALE_PERCENT / 100.0 * reference_intensity(thinned(slicer.util.arrayFromVolume(image), SCALE_SAMPLES))
+    return reference_intensity(thinned(slicer.util.arrayFromVolume(image), SCALE_SAMPLES))
 
 
 def show_as_map(node: slicer.vtkMRMLScalarVolumeNode, maximum: float) -> None:
@@ -94,7 +112,7 @@ class Overlay:
         self._map: slicer.vtkMRMLScalarVolumeNode | None = None
         self._display_before: slicer.vtkMRMLScalarVolumeDisplayNode | None = None
         self._legend: slicer.vtkMRMLColorLegendDisplayNode | None = None
-        self._maximum = 0.0
+        self._signal = 0.0
         self._contour = Contour()
 
     @property
@@ -128,20 +146,21 @@ class Overlay:
         """
         self.hide()
         self._image, self._map = image, uncertainty
-        self._maximum = scale_maximum(image)
+        self._signal = signal_range(image)
+        maximum = scale_percent(uncertainty) / 100 * self._signal
         composites = slicer.util.getNodesByClass("vtkMRMLSliceCompositeNode")
         self._layers = [_Layers.of(composite) for composite in composites]
-        self._prepare_display(uncertainty)
+        self._prepare_display(uncertainty, maximum)
         slicer.util.setSliceViewerLayers(background=image, foreground=uncertainty, foregroundOpacity=opacity)
         self.adjust(threshold_percent=threshold_percent, opacity=opacity, contour=contour)
-        return self._maximum
+        return maximum
 
     def adjust(self, *, threshold_percent: float, opacity: float, contour: bool = False) -> None:
         """Change what is transparent; nothing happens while no map is shown."""
         if self._map is None:
             return
         display = self._map.GetDisplayNode()
-        lower = self._maximum * threshold_percent / SCALE_PERCENT
+        lower = self._signal * threshold_percent / 100
         display.SetThreshold(lower, max(lower, float(np.finfo(np.float32).max)))
         display.SetApplyThreshold(True)
         for layers in self._layers:
@@ -172,13 +191,13 @@ class Overlay:
         """False for a view in which the user has chosen another volume meanwhile."""
         return composite.GetForegroundVolumeID() == self._map.GetID()
 
-    def _prepare_display(self, uncertainty: slicer.vtkMRMLScalarVolumeNode) -> None:
+    def _prepare_display(self, uncertainty: slicer.vtkMRMLScalarVolumeNode, maximum: float) -> None:
         uncertainty.CreateDefaultDisplayNodes()
         display = uncertainty.GetDisplayNode()
         self._display_before = slicer.vtkMRMLScalarVolumeDisplayNode()
         self._display_before.SetAndObserveColorNodeID(display.GetColorNodeID())
         self._display_before.CopyContent(display)
-        show_as_map(uncertainty, self._maximum)
+        show_as_map(uncertainty, maximum)
         self._legend = slicer.vtkSlicerColorLogic.AddDefaultColorLegendDisplayNode(display)
         self._legend.SetTitleText(_("SD\n[image units]"))
         self._legend.SetLabelFormat("%.3g")

@@ -10,7 +10,7 @@ from slicer.i18n import tr as _
 from .background_call import BackgroundCall
 from .cursor_readout import CursorReadout
 from .node_volume import voxels_on_node
-from .overlay import SCALE_PERCENT, Overlay, reason_not_shown
+from .overlay import Overlay, limit_percent, reason_not_shown, scale_percent
 from .place_table import PlaceTable
 from .quality import quality_of
 from .regions import find_regions, region_columns, region_rows
@@ -69,8 +69,10 @@ class OverlayPanel:
         with slicer.util.tryWithErrorDisplay(_("Failed to show the map."), waitCursor=True):
             image, uncertainty = self._node.imageVolume, self._node.uncertaintyVolume
             maximum = self._overlay.show(image, uncertainty, **self._look())
-            self._say_scale(f"{scale_text(maximum)} {calibration_text(uncertainty)}".strip())
-            self._cursor.follow(uncertainty, unit=100 * maximum / SCALE_PERCENT)
+            percent = scale_percent(uncertainty)
+            texts = (scale_text(maximum, percent), threshold_text(uncertainty), calibration_text(uncertainty))
+            self._say_scale(" ".join(filter(None, texts)))
+            self._cursor.follow(uncertainty, unit=100 * maximum / percent)
             self._look_for_regions(image, uncertainty)
 
     def _look_for_regions(self, image: Any, uncertainty: Any) -> None:
@@ -78,8 +80,9 @@ class OverlayPanel:
         given = {name: voxels_on_node(node) for name, node in nodes.items() if node is not None}
         self._ui.regionsLabel.text = _("Looking for the least trusted places...")
         self._ui.regionsLabel.visible = True
+        limit = limit_percent(uncertainty)
         self._search.start(
-            lambda: find_regions(**{name: voxels.volume() for name, voxels in given.items()}),
+            lambda: find_regions(**{name: voxels.volume() for name, voxels in given.items()}, limit=limit),
             lambda found: self._show_regions(found, image),
         )
 
@@ -116,10 +119,18 @@ class OverlayPanel:
         self._ui.cursorLabel.visible = bool(text)
 
 
-def scale_text(maximum: float) -> str:
-    """The scale of the colors in words; `maximum` in the units of the volume."""
+def scale_text(maximum: float, percent: float) -> str:
+    """The scale of the colors in words; `maximum` in the units of the volume, `percent` of the signal."""
     text = _("Colors run from 0 to {maximum} (standard deviation in image units), which is {percent} % of the signal.")
-    return text.format(maximum=f"{maximum:.3g}", percent=f"{SCALE_PERCENT:g}")
+    return text.format(maximum=f"{maximum:.3g}", percent=f"{percent:g}")
+
+
+def threshold_text(uncertainty: slicer.vtkMRMLScalarVolumeNode) -> str:
+    """What the threshold is at first; empty for a map whose model gives no limit."""
+    if "high_limit_percent" not in (provenance_of(uncertainty).get("calibration") or {}):
+        return ""
+    text = _("In a usual volume 5 % of the voxels are above {limit} %, where the threshold begins.")
+    return text.format(limit=f"{limit_percent(uncertainty):g}")
 
 
 def calibration_text(uncertainty: slicer.vtkMRMLScalarVolumeNode) -> str:

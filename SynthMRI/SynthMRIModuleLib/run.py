@@ -205,7 +205,7 @@ def _unless_unchanged(suffix: str, provenance: dict[str, Any]) -> str:
 def _show_maps(nodes: OutputNodes) -> None:
     """Maps of uncertainty get their own colors on the fixed scale of the volume they belong to."""
     maps = [nodes[role] for role in UNCERTAINTY_ROLES if role in nodes]
-    maximum = scale_maximum(nodes["output"]) if maps and "output" in nodes else 0.0
+    maximum = scale_maximum(nodes["output"], maps[0]) if maps and "output" in nodes else 0.0
     for node in maps if maximum > 0 else ():
         show_as_map(node, maximum)
 

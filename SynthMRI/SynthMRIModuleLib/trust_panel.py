@@ -11,7 +11,7 @@ from slicer.i18n import tr as _
 from .background_call import BackgroundCall
 from .difference import reason_no_difference
 from .node_volume import voxels_on_node
-from .overlay import reason_not_shown
+from .overlay import limit_percent, reason_not_shown
 from .place_table import PlaceTable
 from .regions import lesion_columns, lesion_rows
 from .result_nodes import SourceSnapshot, add_result_node, provenance_of, source_of
@@ -86,9 +86,10 @@ class TrustPanel:
         image = self._node.imageVolume
         acquired = voxels_on_node(source_of(image))
         total, shown = self._voxels()
+        limit = limit_percent(self._node.uncertaintyVolume)
         self._enable(self._ui.blendButton, self._ui.blendHintLabel, _("Blending..."))
         self._blend.start(
-            lambda: gated_blend(shown.volume(), acquired.volume(), total.volume()),
+            lambda: gated_blend(shown.volume(), acquired.volume(), total.volume(), limit=limit),
             lambda volume: self._blended(volume, image),
             lambda error: self._failed(error, "blend"),
         )

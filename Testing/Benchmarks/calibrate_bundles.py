@@ -1,6 +1,7 @@
 """Calibrate a shipped bundle: deviation, intervals, ranges of the gate and usual quality, all from one run.
 
-    python Testing/Benchmarks/calibrate_bundles.py NAME [--method combined] [--packed FOLDER] [--install] [--gate-only]
+    python Testing/Benchmarks/calibrate_bundles.py NAME [--method combined] [--packed FOLDER] [--install]
+    python Testing/Benchmarks/calibrate_bundles.py NAME [--method combined] [--packed FOLDER] --reference-only
 
 Subjects that the network was not trained on (heads 13-15, longitudinal03) give multipliers, ranges and usual quality;
 subjects that it was trained on (patient07, longitudinal01) only help to find the form of the deviation. Every choice is
@@ -10,8 +11,8 @@ wrote: `cache/train.safetensors` and `cache/validate.safetensors` (super-resolut
 `motion/validate.safetensors` (motion correction), `dir/heads_validate.safetensors` (synthetic DIR, whose truth is the
 exact DIR of the simulation). Real volumes of super-resolution are read from files, because they need their spacing.
 `--method combined` calibrates that method of synthetic DIR, whose intervals lie beside those of the network.
-`--install` writes the calibration into the bundle itself; its weights stay as they are. `--gate-only` measures and
-installs nothing but the ranges of the gate, after a bundle that measures inputs (motion severity) was replaced.
+`--install` writes the calibration into the bundle itself; its weights stay as they are. `--reference-only` keeps the
+intervals, and measures and installs what gate and light compare with, after what measures inputs was changed.
 """
 
 from __future__ import annotations
@@ -41,18 +42,19 @@ def main() -> int:
     from SynthMRILib.bundles import load_bundle
     from SynthMRILib.evaluation import records
     from SynthMRILib.uncertainty import deviation_fitting, fitting
-    from SynthMRILib.uncertainty.calibration import section_key
+    from SynthMRILib.uncertainty.calibration import Calibration, section_key
 
     arguments = build_parser().parse_args()
     bundle = load_bundle(arguments.bundle)
     settings = {"samples": arguments.samples, "blocks": arguments.blocks}
     method = arguments.method
     cases = fitting.of_method(cases_of(bundle.task, arguments.packed), method)
-    if arguments.gate_only:
+    if arguments.reference_only:
         unseen = [case for case in cases if not case.trained_on]
-        gathered = fitting.gather(bundle, unseen, samples=2, blocks=1, report=lambda _: None)
-        kept = bundle.section[section_key(method)]
-        install(bundle, {**kept, "gate": fitting.gate_of(gathered)}, section_key(method))
+        gathered = fitting.gather(bundle, unseen, report=lambda text: sys.stderr.write(text + "\n"), **settings)
+        kept = Calibration.from_bundle(bundle.section, method)
+        renewed = fitting.calibration_from(bundle, gathered, kept=kept, **settings, method=method)
+        install(bundle, renewed.as_dict(), section_key(method))
         return 0
     gathered = fitting.gather(bundle, cases, report=lambda text: sys.stderr.write(text + "\n"), **settings)
     calibration = fitting.calibration_from(bundle, gathered, **settings, method=method)
@@ -99,7 +101,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--samples", type=int, default=20, help="stochastic passes")
     parser.add_argument("--blocks", type=int, default=6, help="blocks of each volume")
     parser.add_argument("--install", action="store_true", help="write the calibration into the bundle")
-    parser.add_argument("--gate-only", action="store_true", help="install new ranges of the gate, nothing else")
+    parser.add_argument("--reference-only", action="store_true", help="keep the intervals, renew gate and light")
     return parser
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -13,9 +14,11 @@ from SynthMRILib.uncertainty.blending import gated_blend, resampled
 from SynthMRILib.uncertainty.calibration import area_under_roc, average_precision
 from SynthMRILib.uncertainty.combination import SIGNALS, WEIGHTS, combined, fit_weights, surroundings, usual_levels
 from SynthMRILib.uncertainty.findings import find_clusters
+from SynthMRILib.uncertainty.fitting import gate_of
 from SynthMRILib.uncertainty.gate import Gate, judge, reference_ranges, widened
 from SynthMRILib.uncertainty.lesions import lesion_uncertainty, point_uncertainty
-from SynthMRILib.uncertainty.measures import cut_sides, extent_mm, measure
+from SynthMRILib.uncertainty.limits import high_limit, limit_of, limit_rule, scale_end
+from SynthMRILib.uncertainty.measures import cut_sides, extent_mm, histogram, histogram_distance, measure, signal_mask
 from SynthMRILib.uncertainty.places import place_of
 from SynthMRILib.uncertainty.points import read_points
 from SynthMRILib.uncertainty.quality import quality_flag
@@ -53,7 +56,7 @@ def test_a_volume_like_those_of_the_calibration_is_inside(reference: dict) -> No
 @pytest.mark.parametrize(
     ("volume", "words"),
     [
-        (a_head(5, spacing=3.0), ["largest voxel edge (3 mm) is above the 1 to 1 mm of the 4 volumes"]),
+        (a_head(5, spacing=3.0), ["voxel edge (3 mm) is above the 1 mm of the 4 volumes"]),
         (a_head(5, spacing=0.4), ["smallest voxel edge (0.4 mm) is below"]),
         (a_head(60), ["noise level", "above"]),
         (Volume(a_head(5).voxels ** 3, a_head().grid), ["intensity histogram", "above"]),
@@ -90,9 +93,51 @@ def test_extent_is_that_of_the_signal_in_patient_axes() -> None:
     voxels = np.zeros((20, 30, 40))
     voxels[5:10, 4:20, 2:30] = 100
     grid = placed_grid(voxels.shape, spacing=(0.5, 1.0, 2.0))
-    assert extent_mm(Volume(voxels, grid)) == pytest.approx((14, 16, 10))
-    assert cut_sides(Volume(voxels, grid)) == 0
-    assert cut_sides(Volume(voxels[5:10], Grid((5, 30, 40), grid.ijk_to_ras))) == 2
+    assert extent_mm(Volume(voxels, grid), voxels > 0) == pytest.approx((14, 16, 10))
+    assert cut_sides(voxels > 0) == 0
+    assert cut_sides(voxels[5:10] > 0) == 2
+
+
+def test_noise_in_air_is_no_signal() -> None:
+    still, rng = np.pad(head_like((40, 44, 48)), 10), np.random.default_rng(0)
+    parts = 12 * rng.standard_normal((2, *still.shape))
+    noisy = Volume(np.hypot(still + parts[0], parts[1]), placed_grid(still.shape, spacing=(1, 1, 1)))
+    clean = measure(Volume(still, noisy.grid))
+    found = measure(noisy)
+    assert found["cut_sides"] == clean["cut_sides"] and found["extent_largest_mm"] < clean["extent_largest_mm"] + 14
+    naive = histogram(noisy.voxels, signal_mask(noisy.voxels))
+    assert histogram_distance(found["histogram"], clean["histogram"]) < 0.5 * histogram_distance(
+        naive, clean["histogram"]
+    )
+
+
+def a_sample(subject: str, **volumes: Volume) -> SimpleNamespace:
+    return SimpleNamespace(
+        subject=subject, contrast="+".join(volumes), measured={r: measure(v) for r, v in volumes.items()}
+    )
+
+
+def test_ranges_know_every_input_and_compare_histograms_with_those_of_other_subjects() -> None:
+    """The same FLAIR takes part in cases with and without T1w: it counts once, and is not its own neighbor."""
+    heads = [Volume(a_head().voxels ** power, a_head().grid) for power in (1.0, 1.1, 1.2)]
+    samples = [
+        a_sample("one", flair=heads[0], t1=heads[1]),
+        a_sample("one", flair=heads[0]),
+        a_sample("two", flair=heads[2]),
+    ]
+    ranges = gate_of(samples)
+    assert {role: ranges[role]["volumes"] for role in ranges} == {"flair": 2, "t1": 1}
+    assert ranges["flair"]["ranges"]["histogram_distance"][1] > 0.01
+    assert [entry["contrast"] for entry in ranges["t1"]["histograms"]] == ["t1"]
+
+
+def test_the_limit_of_a_bundle_is_what_a_twentieth_of_a_usual_volume_exceeds() -> None:
+    assert high_limit({"percentile_95_total_percent": [4.0, 9.14, 20.0]}) == 9.1
+    assert high_limit(None) == high_limit({}) == 5
+    assert [scale_end(limit) for limit in (4, 5, 9.1, 21, 60)] == [10, 10, 20, 50, 100]
+    provenance = {"calibration": {"high_limit_percent": 9.1}}
+    assert limit_of(provenance) == 9.1 and "5 % of the voxels" in limit_rule(provenance)
+    assert limit_of({"calibration": None}) == 5 and "usual" not in limit_rule({})
 
 
 INSIDE, OUTSIDE = Gate("inside", (), {}, {}), Gate("outside", ("Too noisy.",), {}, {})
@@ -269,3 +314,24 @@ def test_a_region_too_large_to_go_to_is_taken_apart_at_a_higher_limit(an_image: 
     large, small = find_clusters(Volume(total, CENTERED), an_image)
     assert (large.volume_mm3, small.volume_mm3) == (125, 64)
     assert large.limit_percent == small.limit_percent == 7.5 and "(above 7.5 % of the signal)" in large.sentence()
+
+
+def test_clusters_are_those_above_the_limit_of_the_bundle(an_image: Volume) -> None:
+    total = np.full(SHAPE, 6.0)
+    total[4:8, 4:8, 4:8] = 9
+    total[20:25, 20:25, 20:25] = 12
+    (only,) = find_clusters(Volume(total, CENTERED), an_image, limit=10.0)
+    assert only.volume_mm3 == 125 and only.limit_percent == 10 and "above" not in only.sentence()
+
+
+def test_the_document_names_the_limit_of_every_shipped_bundle() -> None:
+    root = FIGURES.parents[1]
+    words = (root / "Documentation" / "uncertainty.md").read_text(encoding="utf-8")
+    limits = {}
+    for path in (root / "Resources" / "Models").glob("*/configs/metadata.json"):
+        calibration = json.loads(path.read_text(encoding="utf-8"))["synthmri"]["calibration"]
+        if calibration:
+            limits[path.parts[-3]] = high_limit(calibration["quality"])
+            shares = calibration["quality"]["high_uncertainty_percent"]
+            assert np.median(shares) == pytest.approx(5, abs=1.5), "measured with the very limit"
+    assert limits and all(f"{limit:g} %" in words for limit in limits.values()), limits

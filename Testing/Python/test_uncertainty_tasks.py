@@ -29,6 +29,7 @@ from SynthMRILib.training.cache import Entry, write_cache
 from SynthMRILib.training.export import write_bundle
 from SynthMRILib.uncertainty.block_sampling import block_at, box_in
 from SynthMRILib.uncertainty.calibration import Calibration
+from SynthMRILib.uncertainty.findings import global_hints
 from SynthMRILib.uncertainty.fitting import calibrate_bundle, gather
 from SynthMRILib.uncertainty.paired_cases import packed_cases
 from SynthMRILib.volume import Grid, Volume
@@ -105,6 +106,13 @@ def test_a_network_without_dropout_says_what_its_variance_output_says(filters: B
     assert result.outputs["aleatoric"].voxels == pytest.approx(result.outputs["total"].voxels)
     assert result.outputs["total"].voxels.max() > 0
     assert result.provenance["passes"] == 1 and result.provenance["dropout"] is False
+    said = next(
+        f.message
+        for f in TASK.check({"input": moved}, filters, parameters("motion-correction"))
+        if f.code == "judged-method"
+    )
+    assert "by the method 'network'" in said and "'autofocus'" in said
+    assert global_hints(result.provenance)[0] == said
     early = UncertaintyParameters(task="motion-correction", options={"force": True}, **FAST, tolerance=0.1)
     assert TASK.run({"input": moved}, filters, early, no_progress).provenance["passes"] == 1
 
@@ -206,7 +214,7 @@ def test_synthetic_dir_is_calibrated_against_the_exact_dir_of_simulated_heads(
     assert np.corrcoef(truth.voxels[inside], known[inside])[0, 1] == pytest.approx(1)
     assert np.array_equal(inputs["flair"].voxels, cases[3].read()[0]["flair"].voxels)
     calibration = calibrate_bundle(dir_bundle, cases[:2], samples=2, output=tmp_path / "mine", report=str, blocks=2)
-    assert set(calibration.gate) == {"flair", "t1"}
+    assert {role: ranges["volumes"] for role, ranges in calibration.gate.items()} == {"flair": 1, "t1": 1, "t2": 1}
     result = TASK.run(inputs, load_bundle(tmp_path / "mine"), parameters("synthetic-dir", registered=True), no_progress)
     assert result.provenance["calibration"]["interval_multipliers"] == calibration.relative()
     assert result.outputs["total"].voxels[inside].min() > 0

@@ -195,10 +195,12 @@ def write_folder(
 def blended(result: TaskResult, acquired: Volume) -> Volume:
     """The uncertainty-gated blend. Raises InputError when there is no acquired volume of the same contrast."""
     from ..uncertainty.blending import gated_blend
+    from ..uncertainty.limits import limit_of
 
     if not result.provenance["same_contrast"]:
         raise InputError("The result has another contrast than its inputs, so there is nothing to blend it with.")
-    return gated_blend(result.outputs["output"], acquired, result.outputs["total"])
+    limit = limit_of(result.provenance)
+    return gated_blend(result.outputs["output"], acquired, result.outputs["total"], limit=limit)
 
 
 def run_calibrate(arguments: argparse.Namespace) -> int:

@@ -21,6 +21,7 @@ from ..uncertainty.calibration import Calibration
 from ..uncertainty.deviation import acquired_of, deviation_map
 from ..uncertainty.findings import whole_volume_numbers
 from ..uncertainty.gate import Gate, judge
+from ..uncertainty.limits import high_limit
 from ..uncertainty.quality import quality_flag
 from ..volume import Volume
 from .base import InputRole, NetworkInput, NetworkTask, Parameters, TaskResult
@@ -93,6 +94,8 @@ class Uncertainty:
                 "augmentations to 0, or choose the method 'network'."
             )
             findings.append(Finding("error", "augmentations-mixed", text))
+        if note := judged_note(task, options):
+            findings.append(Finding("warning", "judged-method", note))
         if bundle is not None and calibration_for(task, bundle, options) is None:
             text = "This bundle is not calibrated: its maps show where to trust more or less, not how much."
             findings.append(Finding("warning", "uncalibrated", text))
@@ -123,6 +126,7 @@ class Uncertainty:
         gate = judge(inputs, calibration.gate if calibration else None, more=motion_of(inputs, prepared, parameters))
         facts |= judgement(gate, outputs, residual, calibration)
         facts["same_contrast"] = prepared.same_contrast
+        facts["judged_note"] = judged_note(task, options)
         facts["missing_inputs"] = [role.name for role in task.roles if role.name not in inputs]
         provenance = make_provenance(
             task=self.name,
@@ -132,6 +136,17 @@ class Uncertainty:
             **{**prepared.facts, **facts},
         )
         return TaskResult(outputs, provenance, {**facts, **stopwatch.facts()})
+
+
+def judged_note(task: NetworkTask, options: Parameters) -> str:
+    """That a task's default method has no uncertainty, where another method is judged instead; empty otherwise."""
+    usual, judged = getattr(task.parameters_class(), "method", ""), getattr(options, "method", "")
+    if judged != getattr(task, "judged_method", usual) or judged == usual:
+        return ""
+    return (
+        f"This judges {task.title.lower()} by the method '{judged}'. What its default '{usual}' makes may differ, "
+        "and its uncertainty is not known."
+    )
 
 
 def calibration_for(task: NetworkTask, bundle: Bundle, options: Parameters) -> Calibration | None:
@@ -188,7 +203,8 @@ def judgement(
     calibration: Calibration | None,
 ) -> dict[str, Any]:
     """Gate, residual and quality flag of a run, JSON types only."""
-    whole = whole_volume_numbers(outputs["total"], outputs["output"])
+    limit = high_limit(calibration.quality if calibration else None)
+    whole = whole_volume_numbers(outputs["total"], outputs["output"], limit=limit)
     numbers = {
         "percentile_95_total_percent": 100 * whole["percentile_95_total"] / (whole["unit"] or 1.0),
         "high_uncertainty_percent": whole["high_uncertainty_percent"],
@@ -319,12 +335,13 @@ def calibrated(
 
 
 def calibration_facts(calibration: Calibration | None) -> dict[str, Any] | None:
-    """What a reader must know to use the maps: interval multipliers for the total, and where the total comes from."""
+    """What a reader must know to use the maps: interval multipliers, what counts as high, and what the total is."""
     if calibration is None:
         return None
     deviation = calibration.deviation
     return {
         "interval_multipliers": calibration.relative(),
+        **({"high_limit_percent": high_limit(calibration.quality)} if calibration.quality else {}),
         "deviation": deviation.as_dict() if deviation else None,
     }
 

@@ -8,18 +8,20 @@ from scipy import ndimage
 from ..errors import InputError
 from ..intensity import reference_intensity
 from ..volume import Volume
+from .limits import USUAL_LIMIT
 
-#: Below this share of the reference intensity all is synthetic; from `GONE` on all is acquired; linear in between.
-FADING, GONE = 0.025, 0.075
+#: Below this multiple of the limit (see `limits`) all is synthetic; from `GONE` on all is acquired; linear in between.
+FADING, GONE = 0.5, 1.5
 
 
-def gated_blend(synthetic: Volume, acquired: Volume, total: Volume) -> Volume:
+def gated_blend(synthetic: Volume, acquired: Volume, total: Volume, *, limit: float = USUAL_LIMIT) -> Volume:
     """The blend on the grid of the synthetic volume.
 
     Args:
         synthetic: the result.
         acquired: what it was made from, of the same contrast and in the same units, on any grid.
         total: standard deviations on the grid of `synthetic`.
+        limit: what counts as high, per cent of the reference intensity.
 
     Raises:
         InputError: the map lies on another grid than the result, or the result holds no signal.
@@ -29,7 +31,7 @@ def gated_blend(synthetic: Volume, acquired: Volume, total: Volume) -> Volume:
     unit = reference_intensity(synthetic.voxels)
     if unit <= 0:
         raise InputError("The synthetic volume holds no positive signal, so there is nothing to blend.")
-    share = np.clip((total.voxels / unit - FADING) / (GONE - FADING), 0, 1)
+    share = np.clip((100 * total.voxels / unit / limit - FADING) / (GONE - FADING), 0, 1)
     there = resampled(acquired, synthetic)
     return synthetic.with_voxels(synthetic.voxels * (1 - share) + there * share)
 

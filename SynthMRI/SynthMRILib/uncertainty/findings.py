@@ -6,7 +6,7 @@ Every sentence is a fixed template filled with numbers that stand beside it.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -14,14 +14,12 @@ from scipy import ndimage
 
 from ..intensity import reference_intensity
 from ..volume import Grid, Volume
+from .limits import MULTIPLES, USUAL_LIMIT, limit_of, limit_rule
 from .places import place_of
 
-#: A voxel is highly uncertain when its total exceeds this share of the volume's reference intensity.
-HIGH_SHARE = 0.05
 SMALLEST_MM3 = 8.0
-#: A cluster larger than this is no place to go to: it is taken apart at the next of these shares.
+#: A cluster larger than this is no place to go to: it is taken apart at the next multiple of the limit.
 LARGEST_MM3 = 20_000.0
-FURTHER_SHARES = (0.075, 0.10, 0.15, 0.20, 0.30, 0.50)
 SIGNAL_SHARE = 0.02
 MIDLINE_MM = 2.0
 #: A cluster lies at the border when its peak is within so many voxels of it.
@@ -30,7 +28,6 @@ BORDER_VOXELS = 3
 EDGE_PERCENTILE = 90
 #: A cluster departs from the acquired volume when its mean residual is so many times the median where there is signal.
 RESIDUAL_FACTOR = 3.0
-HIGH_RULE = f"total above {HIGH_SHARE:.0%} of the 99.5th percentile of the non-zero voxels"
 
 
 @dataclass(frozen=True)
@@ -48,6 +45,7 @@ class Cluster:
         place: what a segmentation says is there, with the share of the cluster in it; empty without one.
         hints: what was measured there that may explain it, a sentence each.
         limit_percent: all of it lies above this, per cent of the reference intensity.
+        apart: whether that is above the limit, because it was a part of a region too large to go to.
     """
 
     volume_mm3: float
@@ -59,13 +57,14 @@ class Cluster:
     slice: str = ""
     place: str = ""
     hints: tuple[str, ...] = ()
-    limit_percent: float = 100 * HIGH_SHARE
+    limit_percent: float = USUAL_LIMIT
+    apart: bool = False
 
     def sentence(self) -> str:
         position = ", ".join(f"{x:.0f}" for x in self.position_ras)
         where = f"{self.place}, " if self.place else ""
         look = f", {self.slice}" if self.slice else ""
-        above = "" if self.limit_percent <= 100 * HIGH_SHARE else f" (above {self.limit_percent:g} % of the signal)"
+        above = f" (above {self.limit_percent:g} % of the signal)" if self.apart else ""
         return " ".join(
             [
                 f"{self.volume_mm3:.0f} mm3 of high uncertainty{above}, {where}{self.side}, "
@@ -84,6 +83,7 @@ def find_clusters(
     segmentation: Volume | None = None,
     names: Mapping[int, str] | None = None,
     residual: np.ndarray | None = None,
+    limit: float = USUAL_LIMIT,
 ) -> list[Cluster]:
     """The largest clusters of high total uncertainty, largest first.
 
@@ -93,22 +93,24 @@ def find_clusters(
         most: clusters wanted.
         segmentation: labels of what is where, on any grid; names: of its labels (see `places`).
         residual: |residual| against the acquired volume on the grid of `image`, in its units.
+        limit: what counts as high, per cent of the reference intensity (see `limits`).
     """
     unit = reference_intensity(image.voxels)
     voxel = float(np.prod(total.spacing))
-    regions = sorted(high_regions(total.voxels, unit, voxel_mm3=voxel), key=lambda r: -len(r[0]))[:most]
+    shares = tuple(multiple * limit / 100 for multiple in MULTIPLES)
+    regions = sorted(high_regions(total.voxels, unit, voxel_mm3=voxel, shares=shares), key=lambda r: -len(r[0]))[:most]
     if not regions:
         return []
     hints = Hints(image, residual)
     found = []
     for index, share in regions:
         place = "" if segmentation is None else place_of(segmentation, total.grid.index_to_ras(index[:, ::-1]), names)
-        found.append(_describe(total, index, share, unit, place, hints))
+        found.append(replace(_describe(total, index, share, unit, place, hints), apart=share > shares[0]))
     return found
 
 
 def high_regions(
-    total: np.ndarray, unit: float, *, voxel_mm3: float, shares: tuple[float, ...] = (HIGH_SHARE, *FURTHER_SHARES)
+    total: np.ndarray, unit: float, *, voxel_mm3: float, shares: tuple[float, ...]
 ) -> list[tuple[np.ndarray, float]]:
     """Connected regions above the first share of `unit`, those too large taken apart at the next ones.
 
@@ -145,7 +147,7 @@ def _describe(total: Volume, index: np.ndarray, share: float, unit: float, place
         slice=slice_of(total.grid, ijk),
         place=place,
         hints=hints.of(index, ijk),
-        limit_percent=100 * share,
+        limit_percent=float(f"{100 * share:.3g}"),
     )
 
 
@@ -190,8 +192,8 @@ class Hints:
         return tuple(hints)
 
 
-def whole_volume_numbers(total: Volume, image: Volume) -> dict[str, float]:
-    """Median and 95th percentile of the total where there is signal, and the share of high uncertainty."""
+def whole_volume_numbers(total: Volume, image: Volume, *, limit: float) -> dict[str, float]:
+    """Median and 95th percentile of the total where there is signal, and the share of voxels above `limit` [%]."""
     unit = reference_intensity(image.voxels)
     values = total.voxels[image.voxels > SIGNAL_SHARE * unit]
     if not values.size:
@@ -199,7 +201,7 @@ def whole_volume_numbers(total: Volume, image: Volume) -> dict[str, float]:
     return {
         "median_total": float(np.median(values)),
         "percentile_95_total": float(np.percentile(values, 95)),
-        "high_uncertainty_percent": float(100 * np.mean(values > HIGH_SHARE * unit)),
+        "high_uncertainty_percent": float(100 * np.mean(values > limit / 100 * unit)),
         "unit": unit,
     }
 
@@ -214,10 +216,11 @@ def findings_record(
 ) -> dict[str, Any]:
     """What `findings.json` holds: whole-volume numbers, clusters, sentences and interval multipliers."""
     image, total = outputs["output"], outputs["total"]
-    numbers = whole_volume_numbers(total, image)
+    limit = limit_of(provenance)
+    numbers = whole_volume_numbers(total, image, limit=limit)
     calibrated = provenance["calibration"] is not None
     high = numbers["high_uncertainty_percent"]
-    clusters = find_clusters(total, image, segmentation=segmentation, names=names, residual=residual)
+    clusters = find_clusters(total, image, segmentation=segmentation, names=names, residual=residual, limit=limit)
     return {
         "intended_use": provenance["intended_use"],
         "calibrated": calibrated,
@@ -226,7 +229,8 @@ def findings_record(
         "median_total": numbers["median_total"],
         "percentile_95_total": numbers["percentile_95_total"],
         "high_uncertainty_percent_of_signal_voxels": high,
-        "high_uncertainty_rule": HIGH_RULE,
+        "high_uncertainty_limit_percent": limit,
+        "high_uncertainty_rule": limit_rule(provenance),
         "summary": summary(high, calibrated=calibrated),
         "confidence": provenance["quality"]["sentence"],
         "quality": provenance["quality"],
@@ -239,8 +243,8 @@ def findings_record(
 
 
 def global_hints(provenance: dict[str, Any]) -> list[str]:
-    """Sentences about the whole volume that may explain its uncertainty: what the gate found, what was not given."""
-    hints = list(provenance["gate"]["reasons"])
+    """Sentences about the whole volume: what was judged, what the gate found, what was not given."""
+    hints = [*filter(None, [provenance.get("judged_note")]), *provenance["gate"]["reasons"]]
     missing = provenance.get("missing_inputs") or []
     if missing:
         hints.append(f"Not given, though the task could use it: {', '.join(missing)}.")
@@ -248,6 +252,6 @@ def global_hints(provenance: dict[str, Any]) -> list[str]:
 
 
 def summary(high: float, *, calibrated: bool) -> str:
-    """One line for the whole volume, with its rule."""
-    mark = "" if calibrated else " The model is not calibrated, so the numbers are relative."
-    return f"{high:.2f} % of the voxels with signal are above the limit of high uncertainty.{mark}"
+    """One line for the whole volume."""
+    mark = " (5 % in a usual volume)." if calibrated else ". The model is not calibrated, so the numbers are relative."
+    return f"{high:.2f} % of the voxels with signal are above the limit of high uncertainty{mark}"

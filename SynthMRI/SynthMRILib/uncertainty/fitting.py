@@ -18,8 +18,8 @@ from .calibration_cases import Case
 from .case_sampling import Sample, sample_blocks, sample_case
 from .deviation import DeviationModel
 from .deviation_fitting import chosen_model, deviation_of, fit_weighted_multipliers
-from .findings import HIGH_SHARE
 from .gate import reference_ranges
+from .limits import PERCENTILES, high_limit
 
 #: An error above this share of the reference intensity counts as one when errors are to be told from the rest.
 TOLERANCE_SHARE = 0.05
@@ -145,10 +145,21 @@ def reference_of(gathered: list[Sample], model: DeviationModel | None, factor: f
 
 
 def gate_of(gathered: list[Sample]) -> dict[str, Any]:
-    """By input role, what `gate.judge` compares with."""
-    shared = set.intersection(*(set(s.measured) for s in gathered))
-    contrasts = [s.contrast for s in gathered]
-    return {role: reference_ranges([s.measured[role] for s in gathered], contrasts) for role in sorted(shared)}
+    """By input role, what `gate.judge` compares with. Every volume counts once, however many cases it takes part in."""
+    roles = sorted({role for s in gathered for role in s.measured})
+    return {role: reference_ranges(*_distinct(role, gathered)) for role in roles}
+
+
+def _distinct(role: str, gathered: list[Sample]) -> tuple[list[dict[str, Any]], list[str], list[str]]:
+    """What was measured on each volume of that role, its contrast, and whose it is."""
+    found = {}
+    for sample in gathered:
+        if role in sample.measured:
+            measured = sample.measured[role]
+            contrast = sample.contrast if len(sample.measured) == 1 else role
+            found.setdefault((sample.subject, *measured["histogram"]), (measured, contrast, sample.subject))
+    measured, contrasts, subjects = zip(*found.values())
+    return list(measured), list(contrasts), list(subjects)
 
 
 def _figures(sample: Sample, model: DeviationModel | None, multipliers: dict[int, float]) -> dict[str, Any]:
@@ -168,10 +179,9 @@ def _figures(sample: Sample, model: DeviationModel | None, multipliers: dict[int
 def _quality_numbers(gathered: list[Sample], model: DeviationModel | None, factor: float) -> dict[str, list[float]]:
     """What `quality` compares with, by name of `quality.NUMBERS`: a number for each case, of calibrated totals."""
     shares = [factor * deviation_of(s, model)[s.signal] / s.reference for s in gathered]
-    numbers = {
-        "percentile_95_total_percent": [100 * float(np.percentile(share, 95)) for share in shares],
-        "high_uncertainty_percent": [100 * float(np.mean(share > HIGH_SHARE)) for share in shares],
-    }
+    numbers = {PERCENTILES: [100 * float(np.percentile(share, 95)) for share in shares]}
+    limit = high_limit(numbers)
+    numbers["high_uncertainty_percent"] = [100 * float(np.mean(100 * share > limit)) for share in shares]
     residuals = [s.residual for s in gathered]
     if all(residuals):
         numbers |= {name: [r[name] for r in residuals] for name in residuals[0]}

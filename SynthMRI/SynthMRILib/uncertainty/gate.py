@@ -96,7 +96,7 @@ def judge(
 
 def outside(measured: dict[str, Any], reference: dict[str, Any]) -> list[str]:
     """A sentence for every measure outside of its range."""
-    sentences = []
+    sentences: dict[str, str] = {}
     for name, (lowest, highest) in reference["ranges"].items():
         value = measured.get(name)
         if value is None or name not in SIGNALS:
@@ -106,11 +106,11 @@ def outside(measured: dict[str, Any], reference: dict[str, Any]) -> list[str]:
             continue
         title, unit = SIGNALS[name]
         side = "below" if value < low else "above"
-        sentences.append(
-            f"The {title} ({_with_unit(value, unit)}) is {side} the {lowest:.3g} to {_with_unit(highest, unit)} of the "
-            f"{reference['volumes']} volumes the bundle was calibrated on."
-        )
-    return sentences
+        span = f"{lowest:.3g}" if f"{lowest:.3g}" == f"{highest:.3g}" else f"{lowest:.3g} to {highest:.3g}"
+        text = f"({_with_unit(value, unit)}) is {side} the {f'{span} {unit}'.strip()} of the"
+        # Of two measures that say the very same, as both edges of cubic voxels do, the first is enough.
+        sentences.setdefault(text, f"The {title} {text} {reference['volumes']} volumes the bundle was calibrated on.")
+    return list(sentences.values())
 
 
 def widened(lowest: float, highest: float) -> tuple[float, float]:
@@ -126,17 +126,20 @@ def nearest_histogram(histogram: list[float], known: list[dict[str, Any]]) -> tu
     return distances[best], known[best]["contrast"]
 
 
-def reference_ranges(measured: list[dict[str, Any]], contrasts: list[str]) -> dict[str, Any]:
+def reference_ranges(
+    measured: list[dict[str, Any]], contrasts: list[str], subjects: list[str] | None = None
+) -> dict[str, Any]:
     """What a bundle keeps of one input role: the range of every measure and the histograms, JSON types only.
 
     Args:
         measured: what `measures.measure` gave for each calibration volume.
         contrasts: their contrasts, in words.
+        subjects: whose they are: histograms are compared with those of others. Each of another one by default.
     """
     names = [name for name in SIGNALS if all(name in m for m in measured)]
     ranges = {name: [min(m[name] for m in measured), max(m[name] for m in measured)] for name in names}
     if len(measured) > 1:
-        ranges["histogram_distance"] = [0.0, max(_distances_to_others(measured))]
+        ranges["histogram_distance"] = [0.0, max(_distances_to_others(measured, subjects))]
     histograms = [
         {"contrast": contrast, "percentiles": [round(p, 4) for p in m["histogram"]]}
         for contrast, m in zip(contrasts, measured)
@@ -145,12 +148,13 @@ def reference_ranges(measured: list[dict[str, Any]], contrasts: list[str]) -> di
     return {"volumes": len(measured), "ranges": rounded, "histograms": histograms}
 
 
-def _distances_to_others(measured: list[dict[str, Any]]) -> list[float]:
-    """Distance of each calibration volume's histogram from the nearest other one."""
+def _distances_to_others(measured: list[dict[str, Any]], subjects: list[str] | None) -> list[float]:
+    """Distance of each calibration volume's histogram from the nearest one of another subject, if there is another."""
     histograms = [m["histogram"] for m in measured]
+    owners = subjects if subjects and len(set(subjects)) > 1 else list(range(len(histograms)))
     return [
-        min(histogram_distance(one, other) for k, other in enumerate(histograms) if k != n)
-        for n, one in enumerate(histograms)
+        min(histogram_distance(one, other) for other, owner in zip(histograms, owners) if owner != mine)
+        for one, mine in zip(histograms, owners)
     ]
 
 

@@ -24,6 +24,17 @@ EXTRA_STYLE = """
 .light { color: white; padding: 0.3em 1em; border-radius: 4px; font-weight: bold; display: inline-block; }
 small { color: #444; }
 """
+LESION_TITLES = (
+    "lesion",
+    "mm3",
+    "side",
+    "R A S [mm]",
+    "median SD [% of signal]",
+    "95th percentile [% of signal]",
+    "rank [%]",
+    "uncertainty",
+)
+MIDDLE = "The middle of the volume, axial. Outlined: what is above the limit of high uncertainty."
 CAUTION = (
     "Low uncertainty does not prove that something is there, and what a network leaves out may show none at all. "
     "Read the acquired volume first."
@@ -41,7 +52,7 @@ def write_page(path: Path, record: dict[str, Any], *, acquired: Volume, result: 
     Raises:
         InputError: matplotlib is missing.
     """
-    quality = record["quality"]
+    quality, limit = record["quality"], record["high_uncertainty_limit_percent"]
     body = [
         "<h1>How far to trust this volume</h1>",
         f'<p class="use"><strong>{escape(INTENDED_USE)}</strong> {escape(CAUTION)}</p>',
@@ -49,7 +60,7 @@ def write_page(path: Path, record: dict[str, Any], *, acquired: Volume, result: 
         f"<p>{escape(record['confidence'])}</p>",
         f"<p>{escape(record['summary'])} <small>({escape(record['high_uncertainty_rule'])})</small></p>",
         f"<p><small>Rule of the light: {escape(quality['rule'])}.</small></p>",
-        _picture(triple(acquired, result, total, middle_of(result)), "The middle of the volume, axial."),
+        _picture(triple(acquired, result, total, middle_of(result), limit=limit), MIDDLE),
         *_clusters(record, acquired, result, total),
         *_lesions(record),
         *_hints(record),
@@ -74,8 +85,9 @@ def _clusters(record: dict[str, Any], acquired: Volume, result: Volume, total: V
         return ["<h2>Where to look</h2>", "<p>No cluster of high uncertainty.</p>"]
     parts = ["<h2>Where to look</h2>", "<ol>", *(f"<li>{escape(c['sentence'])}</li>" for c in clusters), "</ol>"]
     for number, cluster in enumerate(clusters[:MOST_PICTURES], 1):
-        png = triple(acquired, result, total, tuple(cluster["position_ras"]), close=True)
-        parts.append(_picture(png, f"Cluster {number}: {cluster['sentence']}"))
+        limit = record["high_uncertainty_limit_percent"]
+        png = triple(acquired, result, total, tuple(cluster["position_ras"]), limit=limit, close=True)
+        parts.append(_picture(png, f"Place {number} of the list, {cluster['slice']}: the cross marks its peak."))
     return parts
 
 
@@ -83,15 +95,30 @@ def _lesions(record: dict[str, Any]) -> list[str]:
     lesions = record.get("lesions")
     if not lesions:
         return []
-    items = (f"<li>{escape(lesion['sentence'])}</li>" for lesion in lesions)
-    return ["<h2>Given lesions</h2>", "<ol>", *items, "</ol>", f"<p><small>{escape(RANK_RULE)}.</small></p>"]
+    titles = "".join(f"<th>{escape(title)}</th>" for title in LESION_TITLES)
+    rows = (f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in _lesion_cells(lesion))}</tr>" for lesion in lesions)
+    rule = f"<p><small>{escape(RANK_RULE)}. Low uncertainty of a lesion is no sign that it is real.</small></p>"
+    return ["<h2>Given lesions</h2>", "<table>", f"<tr>{titles}</tr>", *rows, "</table>", rule]
+
+
+def _lesion_cells(lesion: dict[str, Any]) -> list[str]:
+    return [
+        str(lesion["number"]),
+        f"{lesion['volume_mm3']:.0f}",
+        lesion["side"],
+        ", ".join(f"{x:.0f}" for x in lesion["position_ras"]),
+        f"{lesion['median_percent']:.1f}",
+        f"{lesion['percentile_95_percent']:.1f}",
+        f"{lesion['rank_percent']:.0f}",
+        lesion["grade"],
+    ]
 
 
 def _hints(record: dict[str, Any]) -> list[str]:
     if not record["hints"]:
         return []
     items = (f"<li>{escape(hint)}</li>" for hint in record["hints"])
-    return ["<h2>What was noticed about the input</h2>", "<ul>", *items, "</ul>"]
+    return ["<h2>What to know about the input</h2>", "<ul>", *items, "</ul>"]
 
 
 def _numbers(record: dict[str, Any]) -> list[str]:

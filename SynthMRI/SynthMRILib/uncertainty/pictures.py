@@ -1,7 +1,7 @@
 """Pictures of a result and how far to trust it, as PNG data: drawn with matplotlib and no screen, always on one scale.
 
-The color scale ends at 10 % of the reference intensity in every picture of every case: a scale of its own would make a
-bad case look like a good one.
+The color scale is that of the bundle in every picture of every case (see `limits`): a scale of its own would make a bad
+case look like a good one. What is above the limit of high uncertainty is outlined.
 """
 
 from __future__ import annotations
@@ -14,9 +14,11 @@ from ..demo.pictures import slice_through
 from ..errors import InputError
 from ..intensity import reference_intensity
 from ..volume import Volume
+from .limits import USUAL_LIMIT, scale_end
 
-#: End of the color scale, and where the map becomes visible, as shares of the reference intensity.
-SCALE_END, VISIBLE_FROM = 0.10, 0.01
+#: Where the map becomes visible, as a multiple of the limit.
+VISIBLE_FROM = 0.1
+TICKS = 5
 SIZE_MM = (190.0, 230.0)
 CLOSE_MM = (70.0, 70.0)
 
@@ -27,6 +29,7 @@ def triple(
     total: Volume,
     center: tuple[float, float, float],
     *,
+    limit: float = USUAL_LIMIT,
     close: bool = False,
     orientation: str = "Axial",
 ) -> bytes:
@@ -34,6 +37,7 @@ def triple(
 
     Args:
         center: RAS [mm] of the middle of the slice; a cross marks it when `close`.
+        limit: what counts as high, per cent of the reference intensity.
         close: show the surroundings of the center only.
 
     Raises:
@@ -57,10 +61,14 @@ def triple(
         axis.set_axis_off()
         if close:
             axis.plot(image.shape[1] / 2, image.shape[0] / 2, "+", color="cyan", markersize=14, markeredgewidth=0.8)
-    percent = np.ma.masked_less(100 * images[3] / (unit or 1.0), 100 * VISIBLE_FROM)
-    shown = axes[2].imshow(percent, cmap="inferno", vmin=0, vmax=100 * SCALE_END, alpha=0.75)
+    percent = 100 * images[3] / (unit or 1.0)
+    visible = np.ma.masked_less(percent, VISIBLE_FROM * limit)
+    shown = axes[2].imshow(visible, cmap="inferno", vmin=0, vmax=scale_end(limit), alpha=0.75)
+    if percent.min() < limit < percent.max():
+        axes[2].contour(percent, levels=[limit], colors="cyan", linewidths=0.5)
     figure.subplots_adjust(left=0.005, right=0.93, bottom=0.01, top=0.92, wspace=0.02)
-    bar = figure.colorbar(shown, cax=figure.add_axes([0.94, 0.1, 0.012, 0.75]))
+    ticks = np.linspace(0, scale_end(limit), TICKS)
+    bar = figure.colorbar(shown, cax=figure.add_axes([0.94, 0.1, 0.012, 0.75]), ticks=ticks, format="%g")
     bar.set_label("SD, % of signal", color="white", fontsize=8)
     bar.ax.tick_params(colors="white", labelsize=8)
     stream = io.BytesIO()
