@@ -18,7 +18,7 @@ from .limits import USUAL_LIMIT, scale_end
 
 #: Where the map becomes visible, as a multiple of the limit.
 VISIBLE_FROM = 0.1
-TICKS = 5
+TICKS = 6
 SIZE_MM = (190.0, 230.0)
 CLOSE_MM = (70.0, 70.0)
 
