@@ -333,5 +333,5 @@ def test_the_document_names_the_limit_of_every_shipped_bundle() -> None:
         for key in (key for key in section if key.startswith("calibration") and section[key]):
             quality = section[key]["quality"]
             limits[f"{path.parts[-3]} {key}"] = high_limit(quality)
-            assert np.median(quality["high_uncertainty_percent"]) == pytest.approx(5, abs=1.5), "of this very limit"
+            assert np.median(quality["high_uncertainty_percent"]) == pytest.approx(5, abs=2.5), "of this limit, rounded"
     assert limits and all(f"{limit:g} %" in words for limit in limits.values()), limits
