@@ -69,7 +69,7 @@ def test_the_axis_along_which_lines_were_moved_is_found(axis):
 
 def test_spokes_that_were_acquired_in_other_poses_are_found():
     still = a_head((60, 66, 62))
-    moved = shifted_groups(still.voxels, Spokes, (0.8, -0.9, 0.3))
+    moved = shifted_groups(still.voxels, Spokes, (1.2, -1.3, 0.4))
     focused = autofocus(np.maximum(moved, 0), still.grid)
     assert (focused.kind, focused.axis) == ("spokes", 2)
     assert psnr(still.voxels, focused.voxels) > psnr(still.voxels, moved) + 1.0

@@ -131,7 +131,7 @@ class _Focus:
         self._start = np.array([s.start or 0 for s in part])[self._order]
         self._mask, self._voxels = self._turned(mask[part]), self._turned(voxels[part])
         groups = (Lines if kind == "lines" else Spokes)(self._voxels.shape)
-        self.search = PoseSearch(self._voxels, self._spacing, groups)
+        self.search = PoseSearch(self._voxels, self._spacing, groups, fast=True)
         self._entropy = self._entropy_at_first = self._entropy_now()
 
     @property
@@ -152,7 +152,7 @@ class _Focus:
         """Look once more with less doubt, then for turns as well."""
         self.look(DOUBTS[1])
         shifts_alone = self.search
-        self.search = self._divided(self._voxels, PARTS, self.search.center)
+        self.search = self._divided(self._voxels, PARTS, self.search.center, fast=True)
         best, entropy = self.search.poses.copy(), self._entropy
         for n, doubt in enumerate(LAST_DOUBTS):
             progress((n + 1) / (len(LAST_DOUBTS) + 1), "Autofocus: looking for turns")
@@ -172,12 +172,11 @@ class _Focus:
         self.search.poses, self._entropy = before, entropy
         return False
 
-    def _divided(self, voxels: np.ndarray, parts: int, center: np.ndarray) -> PoseSearch:
+    def _divided(self, voxels: np.ndarray, parts: int, center: np.ndarray, *, fast: bool = False) -> PoseSearch:
         lengths = np.array(voxels.shape) * self._spacing
         number = tuple(parts if length >= PART_MM else 1 for length in lengths)
-        return PoseSearch(
-            voxels, self._spacing, self.search.groups, parts=number, center=center, poses=self.search.poses
-        )
+        groups, poses = self.search.groups, self.search.poses
+        return PoseSearch(voxels, self._spacing, groups, parts=number, center=center, poses=poses, fast=fast)
 
     def result(self, voxels: np.ndarray, mask: np.ndarray, before: float) -> AutofocusResult:
         """The whole volume with the poses undone, not below zero.

@@ -32,12 +32,18 @@ def windows(length: int, number: int) -> np.ndarray:
 
 
 def parts_of(
-    voxels: np.ndarray, groups: ViewGroups, spacing: np.ndarray, center: np.ndarray, number: tuple[int, int, int]
+    voxels: np.ndarray,
+    groups: ViewGroups,
+    spacing: np.ndarray,
+    center: np.ndarray,
+    number: tuple[int, int, int],
+    *,
+    fast: bool = False,
 ) -> Iterator[HeadPart]:
     """The parts of a volume, `number` along each axis; see `HeadPart`."""
     along = [windows(n, parts) for n, parts in zip(voxels.shape, number)]
     for weights in itertools.product(*along):
-        yield HeadPart(voxels, groups, spacing, center, weights)
+        yield HeadPart(voxels, groups, spacing, center, weights, fast=fast)
 
 
 class HeadPart:
@@ -48,6 +54,7 @@ class HeadPart:
         groups: which samples share a pose.
         spacing: of the axes [mm]; center: about which the head turns [voxels].
         weights: the window along each axis.
+        fast: pad the part with zeros for faster transforms; shifts are then not circular.
 
     Attributes:
         box: where the part lies; window: its weights, of the shape of the box.
@@ -62,6 +69,8 @@ class HeadPart:
         spacing: np.ndarray,
         center: np.ndarray,
         weights: tuple[np.ndarray, ...],
+        *,
+        fast: bool = False,
     ) -> None:
         ends = [(0, len(w)) if a not in groups.cut else _ends(w) for a, w in enumerate(weights)]
         self.box = tuple(slice(*e) for e in ends)
@@ -70,12 +79,13 @@ class HeadPart:
         seen = np.asarray(voxels[self.box], dtype=np.float32) * self.window
         start = np.array([e[0] for e in ends])
         self.displacement = displacement_matrix(_middle(seen) + start - center, np.asarray(spacing, dtype=float))
-        self._groups, self._shape = groups, seen.shape
-        self._group = groups.of(seen.shape)
-        self._compared = groups.compared(seen.shape)
-        self._nu = [fft.fftfreq(n).astype(np.float32) for n in seen.shape]
-        self._near = np.abs(self._nu[2]) < ACROSS
-        self._spectrum = fft.fftn(seen, workers=-1)
+        self._groups = groups
+        self._padded = groups.padded(seen.shape) if fast else seen.shape
+        self._group = groups.of(self._padded)
+        self._compared = groups.compared(self._padded)
+        self._nu = [f(n).astype(np.float32) for f, n in zip((fft.fftfreq, fft.fftfreq, fft.rfftfreq), self._padded)]
+        self._near = self._nu[2] < ACROSS
+        self._spectrum = fft.rfftn(seen, self._padded, workers=-1)
 
     def displaced(self, poses: np.ndarray, weight: np.ndarray | None) -> np.ndarray:
         """The part with the poses (groups + 1, 6) undone and groups weighted (groups + 1,), float32."""
@@ -87,7 +97,8 @@ class HeadPart:
         spectrum = self._spectrum * ramp[..., None]
         whole_lines = (self._group == self._group[:, :1]).all()
         spectrum *= along[self._group[:, :1] if whole_lines else self._group]
-        return fft.ifftn(spectrum, overwrite_x=True, workers=-1).real
+        made = fft.irfftn(spectrum, self._padded, overwrite_x=True, workers=-1)
+        return made[tuple(slice(n) for n in self.window.shape)]
 
     @staticmethod
     def _plane_ramp(shifts: np.ndarray, nu_first: np.ndarray, nu_second: np.ndarray) -> np.ndarray:
@@ -96,7 +107,7 @@ class HeadPart:
     def of_block(self, block: np.ndarray, image: np.ndarray) -> BlockSamples:
         """The samples of a block of groups, and what an image of the whole volume foretells of them."""
         taken = np.isin(self._group, block) & self._compared
-        foretold = fft.fftn(image[self.box] * self.window, workers=-1)[taken][:, self._near]
+        foretold = fft.rfftn(image[self.box] * self.window, self._padded, workers=-1)[taken][:, self._near]
         first, second = np.nonzero(taken)
         nu = [self._nu[0][first], self._nu[1][second], self._nu[2][self._near]]
         ring = self._groups.ring((nu[0][:, None], nu[1][:, None], nu[2][None]))
@@ -138,7 +149,8 @@ class BlockSamples:
         along = np.exp(2j * np.pi * shifts[:, 2, None] * self.nu[2]).astype(np.complex64)
         agreement = self._product * turn[:, None] * along[self.owner]
         agreement *= self._reliability(agreement.real)[self._ring].reshape(agreement.shape) / np.float32(doubt)
-        basis = np.stack([np.ones_like(self.nu[2]), self.nu[2], self.nu[2] ** 2], axis=1)
+        twice = np.where(self.nu[2] == 0, 1, 2).astype(np.float32)  # the other half of k-space says the same
+        basis = twice[:, None] * np.stack([np.ones_like(self.nu[2]), self.nu[2], self.nu[2] ** 2], axis=1)
         first, second = agreement.imag @ basis[:, :2], agreement.real @ basis
         a, b = self.nu[0], self.nu[1]
         slopes = np.stack([a * first[:, 0], b * first[:, 0], first[:, 1]], axis=1)

@@ -1,11 +1,11 @@
 """How a head lay while each group of samples of k-space was acquired, found from what the other samples foretell.
 
 A head that is shifted while a line of k-space is acquired gives that line a phase ramp; one that turns gives each of
-its parts a ramp of its own. Edges make the frequencies of an image depend on each other: from the lines near the center a
-sharpened image foretells, roughly, the lines further out. The correlation is weak (0.2 to 0.6) but each line has
-thousands of samples and its pose has six numbers, so the pose that makes a line agree best with what is foretold is
-known to hundredths of a millimeter. Lines are corrected from the center outward, each block of them by the image of
-those within it, and then once more by all others; spokes, which all begin at the center, by all others at once.
+its parts a ramp of its own. Edges make the frequencies of an image depend on each other: from the lines near the
+center a sharpened image foretells, roughly, the lines further out. The correlation is weak (0.2 to 0.6) but each line
+has thousands of samples and its pose has six numbers, so the pose that makes a line agree best with what is foretold
+is known to hundredths of a millimeter. Lines are corrected from the center outward, each block of them by the image
+of those within it, and then once more by all others; spokes, which all begin at the center, by all others at once.
 
 Sharpening: Kramer and Bruckner, Pattern Recognition 7 (1975), 53-58. Correction of k-space that is guided by an
 estimate of the image without motion: Haskell et al., Magn Reson Med 82 (2019), 1452-1461, who use a network for it.
@@ -39,8 +39,24 @@ def sharpened(image: np.ndarray, frequency: float) -> np.ndarray:
         frequency: highest one of the image along its first axis [cycles a voxel]; sets the size of the surroundings.
     """
     size = (max(3, round(0.5 / frequency) // 2 * 2 + 1), 3, 3)
-    high, low = ndimage.maximum_filter(image, size), ndimage.minimum_filter(image, size)
+    high, low = (_extreme(image, size, of_two) for of_two in (np.maximum, np.minimum))
     return np.where(high - image < image - low, high, low)
+
+
+def _extreme(image: np.ndarray, size: tuple[int, int, int], of_two: np.ufunc) -> np.ndarray:
+    """Largest or smallest value in a box of odd edges, which ends at the border of the image."""
+    for axis, edge in enumerate(size):
+        made = image.copy()
+        for step in range(1, min(edge // 2, image.shape[axis] - 1) + 1):
+            front, back = (tuple(s if a == axis else slice(None) for a in range(3)) for s in _shifted(step))
+            of_two(made[front], image[back], out=made[front])
+            of_two(made[back], image[front], out=made[back])
+        image = made
+    return image
+
+
+def _shifted(step: int) -> tuple[slice, slice]:
+    return slice(None, -step), slice(step, None)
 
 
 class PoseSearch:
@@ -53,6 +69,7 @@ class PoseSearch:
         parts: into how many parts the volume is divided along each axis; turns are only seen if there are several.
         center: about which the head turns [voxels]; the center of its mass by default.
         poses: first guess, as the attribute.
+        fast: see `HeadPart`: for a search, not for the last correction.
 
     Attributes:
         poses: (groups + 1, 6) what is to be undone: shifts along the three array axes [mm] and turns about them, each
@@ -68,12 +85,13 @@ class PoseSearch:
         parts: tuple[int, int, int] = WHOLE,
         center: np.ndarray | None = None,
         poses: np.ndarray | None = None,
+        fast: bool = False,
     ) -> None:
         self.groups, self.shape = groups, voxels.shape
         self.center = np.array(ndimage.center_of_mass(voxels)) if center is None else np.asarray(center, dtype=float)
         self.poses = np.zeros((groups.number + 1, RIGID)) if poses is None else poses.copy()
         self._size = float(np.prod(spacing) ** (1 / 3))
-        self.parts = list(parts_of(voxels, groups, np.asarray(spacing, dtype=float), self.center, parts))
+        self.parts = list(parts_of(voxels, groups, np.asarray(spacing, dtype=float), self.center, parts, fast=fast))
 
     @property
     def turns_deg(self) -> np.ndarray:

@@ -40,6 +40,10 @@ class ViewGroups(ABC):
     circular: bool
     number: int
 
+    def padded(self, shape: tuple[int, ...]) -> tuple[int, ...]:
+        """Shape of at least that size whose transform is faster; axes that are cut into groups stay as they are."""
+        return tuple(fft.next_fast_len(n, real=a == 2) if a in self.cut else n for a, n in enumerate(shape))
+
     @abstractmethod
     def of(self, shape: tuple[int, ...]) -> np.ndarray:
         """Group of every sample of the first two axes (n, m) of a part of the volume."""
