@@ -35,7 +35,8 @@ def main() -> int:
     parser.add_argument("--of", type=int, default=1, help="how many runs share the pairs")
     parser.add_argument("--record", action="store_true", help="write the record of the figures")
     arguments = parser.parse_args()
-    limits, autofocus.LEAST_FALL = autofocus.LEAST_FALL, dict.fromkeys(autofocus.LEAST_FALL, 0.0)
+    limits = autofocus.LEAST_FALL
+    autofocus.LEAST_FALL = {kind: fall / 1e6 for kind, fall in limits.items()}  # so that any fall counts
     cache, rows = Cache(arguments.pairs), [row for path in arguments.rows for row in rows_in(path)]
     if not arguments.rows:
         for index in range(2 * arguments.part, len(cache), 2 * arguments.of):

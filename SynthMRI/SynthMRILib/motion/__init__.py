@@ -1,1 +1,1 @@
-"""Motion artifacts: how bad they are (`severity`), and what physics alone can undo (`autofocus`, `displaced_lines`)."""
+"""Motion artifacts: how bad they are (`severity`), and what physics alone can undo (`autofocus`, `pose_search`)."""

@@ -2,9 +2,10 @@
 
 What a head that moves does to k-space depends on the order in which the sequence fills it: `view_groups.py` knows lines
 (MPRAGE and the like) and spokes (reordered 3D turbo spin echo). `pose_search.py` finds how the head lay for each of
-them. Neither the kind nor the axes are known: all are tried, and the one counts whose correction makes the edges of the
-volume fewest, by the entropy of its squared gradient (Atkinson et al. 1997, McGee et al. 2000). If none makes them
-clearly fewer, the volume is left as it was. No weights are involved.
+them. Neither the kind nor the axes are known: all are tried, and the best axis of each kind is looked at more closely.
+That kind counts whose correction makes the edges of the volume fewest, by the entropy of its squared gradient (Atkinson
+et al. 1997, McGee et al. 2000), as a multiple of the least fall that counts for it. If none makes them clearly fewer,
+the volume is left as it was. No weights are involved.
 """
 
 from __future__ import annotations
@@ -97,21 +98,21 @@ def autofocus(
         return nothing
     spacing = np.array(grid.spacing[::-1])
     ways = [(kind, axis) for kind in LEAST_FALL for axis in axes if _long_enough(voxels.shape, kind, axis)]
-    best: _Focus | None = None
+    looked: dict[str, _Focus] = {}
     for n, (kind, axis) in enumerate(ways):
         progress(0.5 * n / len(ways), f"Autofocus: looking for {kind} ({n + 1} of {len(ways)})")
         focus = _Focus(voxels, mask, spacing, kind, axis)
         focus.look(DOUBTS[0])
-        if best is None or focus.fall > best.fall:
-            best = focus
-    if best is None or best.fall <= 0:
-        return nothing
-    best.refine(part_of(progress, 0.5, 0.9))
-    if best.fall <= LEAST_FALL[best.kind]:
+        if focus.fall > (looked[kind].fall if kind in looked else 0):
+            looked[kind] = focus
+    for n, focus in enumerate(looked.values()):
+        focus.refine(part_of(progress, 0.5 + 0.4 * n / len(looked), 0.5 + 0.4 * (n + 1) / len(looked)))
+    best = max(looked.values(), key=lambda f: f.evidence, default=None)
+    if best is None or best.evidence <= 1:
         return nothing
     progress(0.9, "Autofocus: correcting")
     found = best.result(voxels, mask, before)
-    return found if found.fall > LEAST_FALL[best.kind] else nothing
+    return found if found.fall > best.least_fall else nothing
 
 
 def _long_enough(shape: tuple[int, ...], kind: str, axis: int) -> bool:
@@ -138,6 +139,15 @@ class _Focus:
     def fall(self) -> float:
         """By how much the entropy of the slab has fallen."""
         return self._entropy_at_first - self._entropy
+
+    @property
+    def least_fall(self) -> float:
+        return LEAST_FALL[self.kind]
+
+    @property
+    def evidence(self) -> float:
+        """The fall as a multiple of the least one that counts."""
+        return self.fall / self.least_fall
 
     def look(self, doubt: float) -> None:
         """Find shifts from nothing; those that were found before are kept if they make the edges fewer."""
