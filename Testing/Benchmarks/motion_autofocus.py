@@ -32,13 +32,14 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("pairs", type=Path)
     parser.add_argument("--rows", type=Path, nargs="*", default=[], help="error output of runs with --part")
+    parser.add_argument("--only", type=int, nargs="*", help="indices of the pairs to look at")
     parser.add_argument("--part", type=int, default=0, help="which of the runs that share the pairs")
     parser.add_argument("--of", type=int, default=1, help="how many runs share the pairs")
     parser.add_argument("--record", action="store_true", help="write the record of the figures")
     arguments = parser.parse_args()
     cache, rows = Cache(arguments.pairs), [row for path in arguments.rows for row in rows_in(path)]
     if not arguments.rows:
-        for index in range(2 * arguments.part, len(cache), 2 * arguments.of):
+        for index in arguments.only or range(2 * arguments.part, len(cache), 2 * arguments.of):
             rows.append(measured(cache, index))
             sys.stderr.write(json.dumps(rows[-1]) + "\n")
     rows.sort(key=lambda row: row["index"])

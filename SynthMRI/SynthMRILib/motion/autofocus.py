@@ -28,11 +28,12 @@ SHORTEST = 24
 """An axis of fewer voxels is not looked along."""
 DOUBTS = (20.0, 10.0)
 """See `BlockSamples.derivatives`: the first while kinds and axes are compared; of the best one both are tried."""
-LAST_DOUBTS = (10.0, 5.0, 5.0, 5.0)
+LAST_DOUBTS = {"lines": (10.0, 5.0, 5.0, 5.0), "spokes": (10.0,)}
 """Of the search for turns after that; the poses of that round count which makes the edges fewest."""
 PART_MM = 60.0
 """An axis that is shorter is not divided into parts."""
-PARTS, FINAL_PARTS = 2, 3
+PARTS = 2
+FINAL_PARTS = {"lines": 3, "spokes": 2}
 """Into how many parts the others are divided while poses are looked for, and when they are undone."""
 LEAST_FALL = {"lines": 9e-4, "spokes": 2e-4}
 """Fall of the entropy below which nothing is done: between wrong and right corrections of held-out pairs."""
@@ -159,8 +160,9 @@ class _Focus:
         shifts_alone = self.search
         self.search = self._divided(self._voxels, PARTS, self.search.center, fast=True)
         best, entropy = self.search.poses.copy(), self._entropy
-        for n, doubt in enumerate(LAST_DOUBTS):
-            progress((n + 1) / (len(LAST_DOUBTS) + 1), "Autofocus: looking for turns")
+        doubts = LAST_DOUBTS[self.kind]
+        for n, doubt in enumerate(doubts):
+            progress((n + 1) / (len(doubts) + 1), "Autofocus: looking for turns")
             self.search.refine(doubt, numbers=RIGID)
             self._entropy = self._entropy_now()
             if self._entropy < entropy:
@@ -191,7 +193,7 @@ class _Focus:
         poses, back = self.search.poses, np.argsort(self._order)
         center = self.search.center + self._start
         if poses[:, SHIFTS:].any():
-            whole = self._divided(self._turned(voxels), FINAL_PARTS, center)
+            whole = self._divided(self._turned(voxels), FINAL_PARTS[self.kind], center)
         else:
             whole = PoseSearch(self._turned(voxels), self._spacing, self.search.groups, parts=WHOLE, poses=poses)
         made = np.ascontiguousarray(np.maximum(whole.corrected(), 0).transpose(back)) * (voxels != 0)
