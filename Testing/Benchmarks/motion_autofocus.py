@@ -1,8 +1,8 @@
 """What autofocus does to held-out pairs, from which its least falls of the entropy were chosen.
 
     python Testing/Benchmarks/motion_autofocus.py PAIRS.safetensors [--record]
-    python Testing/Benchmarks/motion_autofocus.py PAIRS.safetensors --part 0 --of 2 2> rows_0.log
-    python Testing/Benchmarks/motion_autofocus.py PAIRS.safetensors --rows rows_0.log rows_1.log --record
+    python Testing/Benchmarks/motion_autofocus.py PAIRS.safetensors --only 0 2 4 2> rows.log
+    python Testing/Benchmarks/motion_autofocus.py PAIRS.safetensors --rows rows.log more_rows.log --record
 
 PAIRS is a cache of `synthmri pack-motion` of the validation part. Each pair gives the gain in PSNR and SSIM over the
 volume with motion, everything registered, and the fall of the entropy of both volumes.
@@ -31,20 +31,18 @@ from SynthMRILib.volume import Grid  # noqa: E402
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("pairs", type=Path)
-    parser.add_argument("--rows", type=Path, nargs="*", default=[], help="error output of runs with --part")
+    parser.add_argument("--rows", type=Path, nargs="*", default=[], help="error output of runs with --only")
     parser.add_argument("--only", type=int, nargs="*", help="indices of the pairs to look at")
-    parser.add_argument("--part", type=int, default=0, help="which of the runs that share the pairs")
-    parser.add_argument("--of", type=int, default=1, help="how many runs share the pairs")
     parser.add_argument("--record", action="store_true", help="write the record of the figures")
     arguments = parser.parse_args()
     cache, rows = Cache(arguments.pairs), [row for path in arguments.rows for row in rows_in(path)]
     if not arguments.rows:
-        for index in arguments.only or range(2 * arguments.part, len(cache), 2 * arguments.of):
+        for index in arguments.only or range(0, len(cache), 2):
             rows.append(measured(cache, index))
             sys.stderr.write(json.dumps(rows[-1]) + "\n")
     rows.sort(key=lambda row: row["index"])
     record = {
-        "command": f"motion_autofocus.py {arguments.pairs.name} --record",
+        "command": f"motion_autofocus.py {arguments.pairs.name} {'--rows ROWS ' if arguments.rows else ''}--record",
         "commit": records.current_commit(CHECKOUT),
         "data": "heads 13-15 and longitudinal03, parts of 88 voxels along the readout and some whole volumes",
         "least_fall": autofocus.LEAST_FALL,

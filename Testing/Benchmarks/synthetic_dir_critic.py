@@ -27,8 +27,6 @@ from scipy import ndimage
 from SynthMRILib.bundles import Bundle, load_bundle
 from SynthMRILib.cli import sentence
 from SynthMRILib.dir_synthesis import network
-from SynthMRILib.dir_synthesis.preprocessing import prepare
-from SynthMRILib.dir_synthesis.tissue_fit import OUTSIDE, fit_tissues
 from SynthMRILib.errors import InputError, SynthMRIError
 from SynthMRILib.evaluation import dir_likeness, lesions, records
 from SynthMRILib.progress import no_progress
@@ -111,12 +109,7 @@ def detection(voxels: np.ndarray, reference: lesions.Reference) -> dict[str, Any
 
 def real_rows(folder: Path, bundles: dict[str, Bundle]) -> Iterator[dict[str, Any]]:
     """A row of the development subject for every set of inputs and bundle, and of its FLAIR."""
-    files = {name: read_volume(folder / f"{file}.nii.gz") for name, file in quality.FILES.items()}
-    volumes = quality.cropped(files)
-    mask = volumes.pop("mask").voxels > 0
-    prepared = prepare(volumes, registered=True)
-    tissues = fit_tissues(prepared.contrasts, prepared.brain, spacing=prepared.grid.spacing)
-    reference = lesions.reference(mask & (tissues.labels != OUTSIDE), tissues.labels, prepared.grid)
+    volumes, _, prepared, _, reference = quality.examination(folder)
     yield {"inputs": "flair", "network": "none: FLAIR", **detection(prepared.contrasts["flair"], reference)}
     for subset in SUBSETS:
         for name, voxels in syntheses({n: volumes[n] for n in subset}, bundles):

@@ -21,8 +21,6 @@ import torch
 from SynthMRILib.bundles import Bundle, load_bundle
 from SynthMRILib.cli import sentence
 from SynthMRILib.dir_synthesis import arithmetic, mixing, network
-from SynthMRILib.dir_synthesis.preprocessing import prepare
-from SynthMRILib.dir_synthesis.tissue_fit import OUTSIDE, fit_tissues
 from SynthMRILib.errors import InputError, SynthMRIError
 from SynthMRILib.evaluation import dir_likeness, lesions, metrics, records
 from SynthMRILib.inference import runner
@@ -158,12 +156,7 @@ def mean_of(values: Sequence[float | None]) -> float | None:
 
 def real_rows(folder: Path, bundle: Bundle) -> Iterator[dict[str, Any]]:
     """A row for every subset of the development subject's inputs and way."""
-    files = {name: read_volume(folder / f"{file}.nii.gz") for name, file in quality.FILES.items()}
-    volumes = quality.cropped(files)
-    mask = volumes.pop("mask").voxels > 0
-    prepared = prepare(volumes, registered=True)
-    tissues = fit_tissues(prepared.contrasts, prepared.brain, spacing=prepared.grid.spacing)
-    reference = lesions.reference(mask & (tissues.labels != OUTSIDE), tissues.labels, prepared.grid)
+    volumes, _, _, _, reference = quality.examination(folder)
     dictionary = None
     for subset in SUBSETS:
         found = ways({name: volumes[name] for name in subset}, bundle)

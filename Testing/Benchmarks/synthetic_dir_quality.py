@@ -24,7 +24,7 @@ import numpy as np
 from SynthMRILib.bundles import Bundle, load_bundle
 from SynthMRILib.cli import sentence
 from SynthMRILib.dir_synthesis import arithmetic, dictionary, mixing
-from SynthMRILib.dir_synthesis.preprocessing import prepare
+from SynthMRILib.dir_synthesis.preprocessing import Prepared, prepare
 from SynthMRILib.dir_synthesis.tissue_fit import OUTSIDE, TissueFit, fit_tissues
 from SynthMRILib.errors import SynthMRIError
 from SynthMRILib.evaluation import dir_likeness, lesions, records
@@ -75,12 +75,8 @@ def main(words: Sequence[str] | None = None) -> int:
 def measure(arguments: argparse.Namespace) -> dict[str, Any]:
     """The whole record of a subject."""
     bundle = load_bundle(arguments.bundle) if arguments.bundle else None
-    volumes = cropped({name: read_volume(arguments.folder / f"{file}.nii.gz") for name, file in FILES.items()})
-    mask = volumes.pop("mask").voxels > 0
-    prepared = prepare(volumes, registered=True)
+    volumes, mask, prepared, tissues, reference = examination(arguments.folder)
     grid, brain = prepared.grid, prepared.brain
-    tissues = fit_tissues(prepared.contrasts, brain, spacing=grid.spacing)
-    reference = lesions.reference(mask & (tissues.labels != OUTSIDE), tissues.labels, grid)
     made = list(syntheses(prepared.contrasts, brain, tissues, grid))
     made += list(network_syntheses(volumes, bundle)) if bundle else []
     if arguments.pictures:
@@ -185,6 +181,18 @@ def figures_of(voxels: np.ndarray, reference: lesions.Reference) -> dict[str, An
     """The figures that are compared; contrast only by region."""
     found = lesions.figures(voxels, reference)
     return {name: found[name] for name in ("auprc", "recall_at_false_positives", "suppression", "by_region")}
+
+
+def examination(
+    folder: Path,
+) -> tuple[dict[str, Volume], np.ndarray, Prepared, TissueFit, lesions.Reference]:
+    """Volumes of a real subject, its lesion mask (k, j, i), prepared contrasts, tissues and reference of figures."""
+    volumes = cropped({name: read_volume(folder / f"{file}.nii.gz") for name, file in FILES.items()})
+    mask = volumes.pop("mask").voxels > 0
+    prepared = prepare(volumes, registered=True)
+    tissues = fit_tissues(prepared.contrasts, prepared.brain, spacing=prepared.grid.spacing)
+    reference = lesions.reference(mask & (tissues.labels != OUTSIDE), tissues.labels, prepared.grid)
+    return volumes, mask, prepared, tissues, reference
 
 
 def cropped(volumes: dict[str, Volume], margin: int = 6) -> dict[str, Volume]:

@@ -116,8 +116,8 @@ def test_the_task_brings_into_focus_without_a_bundle_of_its_own_and_tells_the_sh
     assert found.provenance["bundle"] is None
     assert found.provenance["autofocus"]["axis_kji"] == 1
     assert (
-        "Autofocus undid shifts of" in found.measurements["message"]
-        and "between lines of k-space that follow each other from back to front" in found.measurements["message"]
+        "Autofocus undid head shifts of" in found.measurements["message"]
+        and "between lines of k-space (phase encoding from back to front)" in found.measurements["message"]
     )
     assert (
         psnr(result.still.voxels, found.outputs["output"].voxels) > psnr(result.still.voxels, result.moved.voxels) + 2
@@ -180,5 +180,5 @@ def test_the_command_uses_autofocus_unless_told_otherwise(tmp_path, capsys):
     write_volume(moved, tmp_path / "in.nii.gz")
     done = main(["motion-correction", str(tmp_path / "in.nii.gz"), str(tmp_path / "out.nii.gz"), "--device", "cpu"])
     assert done == 0
-    assert "Autofocus undid shifts" in capsys.readouterr().out
+    assert "Autofocus undid head shifts" in capsys.readouterr().out
     assert not np.array_equal(read_volume(tmp_path / "out.nii.gz").voxels, moved.voxels)

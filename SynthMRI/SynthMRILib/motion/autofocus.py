@@ -22,6 +22,7 @@ from .features import edge_entropy
 from .pose_search import RIGID, SHIFTS, WHOLE, PoseSearch
 from .view_groups import Lines, Spokes
 
+KINDS = {"lines": Lines, "spokes": Spokes}
 SLAB = 96
 """Voxels to which a volume is cut along an axis that is not cut into groups while poses are looked for."""
 SHORTEST = 24
@@ -36,7 +37,7 @@ PARTS = 2
 FINAL_PARTS = {"lines": 3, "spokes": 2}
 """Into how many parts the others are divided while poses are looked for, and when they are undone."""
 LEAST_FALL = {"lines": 9e-4, "spokes": 2e-4}
-"""Fall of the entropy below which nothing is done: between wrong and right corrections of held-out pairs."""
+"""Fall of the entropy below which nothing is done, chosen on held-out pairs (`Benchmarks/motion_autofocus.py`)."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,7 +47,7 @@ class AutofocusResult:
     Args:
         voxels: float32 (k, j, i); those of the input where nothing was found.
         kind: "lines", "spokes", or None where nothing was found.
-        axis: array axis along which lines followed each other, or along which spokes were read out.
+        axis: array axis of the phase encoding of lines, or of the readout of spokes.
         shifts_mm: (groups, 3) [mm] along the array axes: what was undone.
         turns_deg: (groups,) [deg] angle of the turns that were undone.
         entropy_before, entropy_after: entropy of the edges of the volume.
@@ -90,7 +91,7 @@ def autofocus(
     Args:
         voxels: magnitude (k, j, i), in any unit.
         grid: of the volume; only its spacing counts.
-        axes: array axes along which lines may have followed each other; spokes are looked for along those and others.
+        axes: array axes that are tried, as the phase encoding of lines and as the readout of spokes.
     """
     mask = head_mask(voxels)
     before = edge_entropy(voxels, mask)
@@ -98,7 +99,7 @@ def autofocus(
     if not mask.any():
         return nothing
     spacing = np.array(grid.spacing[::-1])
-    ways = [(kind, axis) for kind in LEAST_FALL for axis in axes if _long_enough(voxels.shape, kind, axis)]
+    ways = [(kind, axis) for kind in KINDS for axis in axes if _long_enough(voxels.shape, kind, axis)]
     looked: dict[str, _Focus] = {}
     for n, (kind, axis) in enumerate(ways):
         progress(0.5 * n / len(ways), f"Autofocus: looking for {kind} ({n + 1} of {len(ways)})")
@@ -132,7 +133,7 @@ class _Focus:
         part = slab(mask, axis, kind)
         self._start = np.array([s.start or 0 for s in part])[self._order]
         self._mask, self._voxels = self._turned(mask[part]), self._turned(voxels[part])
-        groups = (Lines if kind == "lines" else Spokes)(self._voxels.shape)
+        groups = KINDS[kind](self._voxels.shape)
         self.search = PoseSearch(self._voxels, self._spacing, groups, fast=True)
         self._entropy = self._entropy_at_first = self._entropy_now()
 

@@ -126,7 +126,15 @@ class BlockSamples:
         displacement: of the part, see `HeadPart`.
     """
 
-    def __init__(self, found, foretold, nu, ring, owner, displacement) -> None:
+    def __init__(
+        self,
+        found: np.ndarray,
+        foretold: np.ndarray,
+        nu: list[np.ndarray],
+        ring: np.ndarray,
+        owner: np.ndarray,
+        displacement: np.ndarray,
+    ) -> None:
         self.nu, self.owner, self.displacement = nu, owner, displacement
         self._ring = np.ascontiguousarray(ring).ravel()
         self._product = np.conj(found) * foretold

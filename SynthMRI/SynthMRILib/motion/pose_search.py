@@ -3,8 +3,8 @@
 A head that is shifted while a line of k-space is acquired gives that line a phase ramp; one that turns gives each of
 its parts a ramp of its own. Edges make the frequencies of an image depend on each other: from the lines near the
 center a sharpened image foretells, roughly, the lines further out. The correlation is weak (0.2 to 0.6) but each line
-has thousands of samples and its pose has six numbers, so the pose that makes a line agree best with what is foretold
-is known to hundredths of a millimeter. Lines are corrected from the center outward, each block of them by the image
+has thousands of samples and its pose has six numbers, so the pose is that which makes a line agree best with what is
+foretold. Lines are corrected from the center outward, each block of them by the image
 of those within it, and then once more by all others; spokes, which all begin at the center, by all others at once.
 
 Sharpening: Kramer and Bruckner, Pattern Recognition 7 (1975), 53-58. Correction of k-space that is guided by an

@@ -269,9 +269,9 @@ def in_words(focus: dict[str, Any] | None, grid: Grid) -> str:
         return ""
     shift = f"{focus['shift_rms_mm']:.1f} mm (root mean square, largest {focus['shift_largest_mm']:.1f} mm)"
     turn = f" and turns of up to {focus['turn_largest_deg']:.1f} deg" if focus["turn_largest_deg"] else ""
-    where = {"lines": "that follow each other", "spokes": "that were read out"}[focus["kind"]]
+    axis = {"lines": "phase encoding", "spokes": "readout"}[focus["kind"]]
     direction = DIRECTIONS[int(np.argmax(np.abs(grid.directions[:, 2 - focus["axis_kji"]])))]
-    return f" Autofocus undid shifts of {shift}{turn} between {focus['kind']} of k-space {where} {direction}."
+    return f" Autofocus undid head shifts of {shift}{turn} between {focus['kind']} of k-space ({axis} {direction})."
 
 
 def unchanged(volume: Volume) -> Volume:
