@@ -3,13 +3,17 @@
     python Testing/Benchmarks/calibrate_bundles.py NAME [--method combined] [--packed FOLDER] [--install]
     python Testing/Benchmarks/calibrate_bundles.py NAME [--method combined] [--packed FOLDER] --reference-only
 
-Subjects that the network was not trained on (heads 13-15, longitudinal03) give multipliers, ranges and usual quality;
-subjects that it was trained on (patient07, longitudinal01) only help to find the form of the deviation. Every choice is
-made by leaving out a subject at a time; the figures of that, for the network alone and for the model, are written to
-`Documentation/figures/uncertainty_calibration_<bundle>.json`. `--packed` is the folder with what the packing commands
-wrote: `cache/train.safetensors` and `cache/validate.safetensors` (super-resolution, denoising),
-`motion/validate.safetensors` (motion correction), `dir/heads_validate.safetensors` (synthetic DIR, whose truth is the
-exact DIR of the simulation). Real volumes of super-resolution are read from files, because they need their spacing.
+Subjects that the network was not trained on (heads 13-15, longitudinal03) give ranges and usual quality. Who gives the
+deviation and the multipliers is in `uncertainty/subject_rules.py`: real subjects alone where there are three (patient07
+and longitudinal01, which training saw, only ever widen an interval), else all that training did not see. Every choice
+is made by leaving out a subject at a time; the figures of that, for the network alone and for the model, those of the
+other rules that were compared, and those of the calibration itself by subject are written to
+`Documentation/figures/uncertainty_calibration_<bundle>.json`. Super-resolution is sampled in whole volumes, the others
+in blocks: blocks leave out the first and last slices, and volumes of thick slices have few others. `--packed` is the
+folder with what the packing commands wrote: `cache/train.safetensors` and `cache/validate.safetensors`
+(super-resolution, denoising), `motion/validate.safetensors` (motion correction), `dir/heads_validate.safetensors`
+(synthetic DIR, whose truth is the exact DIR of the simulation). Real volumes of super-resolution are read from files,
+because they need their spacing.
 `--method combined` calibrates that method of synthetic DIR, whose intervals lie beside those of the network.
 `--install` writes the calibration into the bundle itself; its weights stay as they are. `--reference-only` keeps the
 intervals, and measures and installs what gate and light compare with, after what measures inputs was changed.
@@ -25,6 +29,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from SynthMRILib.bundles import Bundle
+    from SynthMRILib.uncertainty.calibration import Calibration
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(CHECKOUT / "SynthMRI"))
@@ -35,6 +40,8 @@ BUNDLES = (
     "motion-correction",
     "synthetic-dir",
 )
+#: Blocks of each volume by task, 0 for all of it.
+BLOCKS, USUAL_BLOCKS = {"super-resolution": 0}, 6
 LISTED = CHECKOUT / "Testing" / "Benchmarks" / "queue" / "calibration_super_resolution.json"
 
 
@@ -46,7 +53,8 @@ def main() -> int:
 
     arguments = build_parser().parse_args()
     bundle = load_bundle(arguments.bundle)
-    settings = {"samples": arguments.samples, "blocks": arguments.blocks}
+    blocks = BLOCKS.get(bundle.task, USUAL_BLOCKS) if arguments.blocks is None else arguments.blocks
+    settings = {"samples": arguments.samples, "blocks": blocks}
     method = arguments.method
     cases = fitting.of_method(cases_of(bundle.task, arguments.packed), method)
     if arguments.reference_only:
@@ -68,9 +76,12 @@ def main() -> int:
         "bundle": {"name": bundle.name, "sha256": bundle.weights_sha256},
         **settings,
         "cases_left_out": sorted({case.name for case in cases} - {sample.name for sample in gathered}),
+        "subjects": calibration.facts["subjects"],
         "deviation": calibration.facts["deviation"],
         "form": calibration.facts["deviation_compared"].get("form"),
         "multipliers": {str(level): round(value, 4) for level, value in calibration.multipliers.items()},
+        "held_by_the_calibration": held(gathered, calibration),
+        "rules_compared": rules_compared(gathered, calibration),
         "left_out": {
             name: {"summary": deviation_fitting.summary(rows), "cases": rows} for name, rows in compared.items()
         },
@@ -81,6 +92,27 @@ def main() -> int:
     if arguments.install:
         install(bundle, calibration.as_dict(), section_key(method))
     return 0
+
+
+def held(gathered: list, calibration: Calibration) -> dict[str, Any]:
+    """What the calibration itself holds of the cases that it comes from, by group."""
+    from SynthMRILib.uncertainty.deviation_fitting import figures, summary
+
+    return summary([figures(s, calibration.deviation, calibration.multipliers) for s in gathered])
+
+
+def rules_compared(gathered: list, calibration: Calibration) -> dict[str, Any]:
+    """What each rule about who decides is worth to subjects left out, with the form that the calibration has."""
+    from SynthMRILib.uncertainty import deviation_fitting
+    from SynthMRILib.uncertainty.subject_rules import RULES, rule_for
+
+    if rule_for(gathered) is not RULES["real_subjects_alone"]:
+        return {}
+    form = calibration.facts["deviation_compared"].get("form")
+    form = form if form in deviation_fitting.FORMS else None
+    rows = {name: deviation_fitting.leave_one_out(gathered, form=form, rule=rule) for name, rule in RULES.items()}
+    rows["real_subjects_alone_without_ranges"] = deviation_fitting.leave_one_out(gathered, form=form, bounded=False)
+    return {name: deviation_fitting.summary(found) for name, found in rows.items()}
 
 
 def install(bundle: Bundle, calibration: dict[str, Any], key: str) -> None:
@@ -99,7 +131,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--method", default="", choices=["", "combined"], help="of synthetic DIR")
     parser.add_argument("--packed", type=Path, default=CHECKOUT / "build", help="folder of what was packed")
     parser.add_argument("--samples", type=int, default=20, help="stochastic passes")
-    parser.add_argument("--blocks", type=int, default=6, help="blocks of each volume")
+    parser.add_argument("--blocks", type=int, help="blocks of each volume, 0 for all of it")
     parser.add_argument("--install", action="store_true", help="write the calibration into the bundle")
     parser.add_argument("--reference-only", action="store_true", help="keep the intervals, renew gate and light")
     return parser

@@ -97,6 +97,19 @@ def coverage(error: np.ndarray, total: np.ndarray, multipliers: dict[int, float]
     return {q: float(100 * np.mean(np.abs(error) <= m * total)) for q, m in multipliers.items()}
 
 
+def interval_score(error: np.ndarray, total: np.ndarray, multipliers: dict[int, float]) -> float:
+    """Mean over levels of width plus penalty for what lies outside, in the units of the error; the lower the better.
+
+    A proper score: too narrow and too wide intervals both lose (Winkler; Gneiting and Raftery, JASA 2007).
+    """
+    size = np.abs(error)
+    scores = []
+    for level, multiplier in multipliers.items():
+        half = multiplier * total
+        scores.append(np.mean(2 * half + 2 / (1 - level / 100) * np.maximum(size - half, 0)))
+    return float(np.mean(scores))
+
+
 def rank_correlation(error: np.ndarray, total: np.ndarray) -> float:
     """Spearman's correlation between absolute error and predicted deviation."""
     from scipy import stats

@@ -6,14 +6,15 @@ sum of weighted terms: the network's deviation, the gradient of the result, the 
 that was added within an acquired voxel (or the change of it, where both have one grid), brightness, and one number for
 the whole volume, how much deviation the network expects for the fine structure that the result has (high where noise
 cannot be told from structure). The weights are numbers in the calibration of a bundle; `deviation_fitting` finds them.
-All but those of brightness are never negative: an edge or a residual may raise the deviation, not lower it.
+All but those of brightness are never negative: an edge or a residual may raise the deviation, not lower it. Each term
+is kept within the range that it had in the calibration.
 
 The result is computed in slabs with a margin, so that memory stays small and no slab leaves a seam.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -45,25 +46,34 @@ class DeviationModel:
 
     Args:
         weights: by name of a term; terms that it lacks do not count.
+        ranges: by name of a term, the lowest and highest value that it was fitted on; a term beyond counts as if it lay
+            there, because nobody knows how errors go on. Terms that it lacks have no bounds.
     """
 
     weights: dict[str, float]
     intercept: float
+    ranges: dict[str, tuple[float, float]] = field(default_factory=dict)
 
     def deviation(self, terms: dict[str, Any]) -> np.ndarray:
         """Standard deviation [network units], of the shape of the terms, float32."""
-        total = sum(np.float32(weight) * terms[name] for name, weight in self.weights.items())
+        total = sum(np.float32(weight) * self.within(name, terms[name]) for name, weight in self.weights.items())
         return np.exp(total + np.float32(self.intercept)).astype(np.float32)
 
+    def within(self, name: str, values: Any) -> Any:
+        """A term, array or number, kept within its range."""
+        return np.clip(values, *self.ranges[name]) if name in self.ranges else values
+
     def as_dict(self) -> dict[str, Any]:
-        return {"weights": dict(self.weights), "intercept": self.intercept}
+        ranges = {"ranges": {name: list(ends) for name, ends in self.ranges.items()}} if self.ranges else {}
+        return {"weights": dict(self.weights), "intercept": self.intercept, **ranges}
 
     @classmethod
     def from_dict(cls, record: dict[str, Any] | None) -> DeviationModel | None:
         """The model of a calibration's record; None for one that has none or whose terms are not known here."""
         if not record or not set(record["weights"]) <= {*VOXEL_TERMS, VOLUME_TERM}:
             return None
-        return cls({str(k): float(v) for k, v in record["weights"].items()}, float(record["intercept"]))
+        ranges = {str(k): (float(low), float(high)) for k, (low, high) in record.get("ranges", {}).items()}
+        return cls({str(k): float(v) for k, v in record["weights"].items()}, float(record["intercept"]), ranges)
 
 
 def raw_total(maps: dict[str, np.ndarray]) -> np.ndarray:
@@ -126,7 +136,7 @@ def deviation_map(maps: dict[str, np.ndarray], prepared: NetworkInput, model: De
     acquired, mean = acquired_of(prepared), maps["mean"]
     factor = mean.shape[0] // prepared.voxels.shape[-3]
     local = {name: weight for name, weight in model.weights.items() if name in VOXEL_TERMS}
-    voxelwise = DeviationModel(local, model.intercept)
+    voxelwise = DeviationModel(local, model.intercept, model.ranges)
     deviation, balance, voxels = np.empty(mean.shape, np.float32), 0.0, 0
     for inner, outer in slabs(prepared.voxels.shape[-3], factor):
         fine = slice(outer.start * factor, outer.stop * factor)
@@ -138,7 +148,7 @@ def deviation_map(maps: dict[str, np.ndarray], prepared: NetworkInput, model: De
         signal = int((terms["intensity"] > SIGNAL).sum())
         balance += signal * noisiness(terms["energy"], terms["predicted"], terms["intensity"])
         voxels += signal
-    whole = model.weights.get(VOLUME_TERM, 0.0) * balance / max(voxels, 1)
+    whole = model.weights.get(VOLUME_TERM, 0.0) * model.within(VOLUME_TERM, balance / max(voxels, 1))
     return deviation * np.float32(np.exp(whole))
 
 

@@ -17,9 +17,10 @@ from .calibration import Calibration, area_under_roc, coverage, rank_correlation
 from .calibration_cases import Case
 from .case_sampling import Sample, sample_blocks, sample_case
 from .deviation import DeviationModel
-from .deviation_fitting import chosen_model, deviation_of, fit_weighted_multipliers
+from .deviation_fitting import chosen_model, deviation_of, multipliers_by
 from .gate import reference_ranges
 from .limits import PERCENTILES, high_limit
+from .subject_rules import rule_for
 
 #: An error above this share of the reference intensity counts as one when errors are to be told from the rest.
 TOLERANCE_SHARE = 0.05
@@ -106,30 +107,35 @@ def calibration_from(
     unseen = [s for s in gathered if not s.trained_on]
     if not unseen:
         raise InputError("The network was trained on all of these cases. Add some that it was not trained on.")
-    fitted = kept or intervals_from(bundle, gathered, unseen, samples=samples, method=method)
+    fitted = kept or intervals_from(bundle, gathered, samples=samples, method=method)
     facts = {**fitted.facts, "reference_blocks": blocks or "all"}
     facts |= reference_of(unseen, fitted.deviation, fitted.scale)
     return Calibration(fitted.sha256, fitted.multipliers, facts)
 
 
-def intervals_from(
-    bundle: Bundle, gathered: list[Sample], unseen: list[Sample], *, samples: int, method: str = ""
-) -> Calibration:
+def intervals_from(bundle: Bundle, gathered: list[Sample], *, samples: int, method: str = "") -> Calibration:
     """Deviation and intervals, with figures of the fit.
 
-    The form of the deviation is found on all cases. Where they are too few to choose one, that of the bundle stays.
+    Who decides is in `subject_rules`. Where they are too few to choose a form of the deviation, the bundle's stays.
     """
-    model, compared = chosen_model(gathered)
+    rule = rule_for(gathered)
+    model, compared = chosen_model(gathered, rule)
     if model is None and "why" in compared:
         before = Calibration.from_bundle(bundle.section, method)
         model = usable(before.deviation, gathered) if before else None
-    multipliers = fit_weighted_multipliers(unseen, model)
+    multipliers = multipliers_by(rule, gathered, model)
+    counted = {s.name for part in rule.for_multipliers(gathered) for s in part}
     facts = {
         "samples": samples,
         "tolerance_percent": 100 * TOLERANCE_SHARE,
+        "subjects": rule.as_dict(gathered),
         "deviation": model.as_dict() if model else None,
         "deviation_compared": compared,
-        "volumes": [_figures(s, model, multipliers) for s in unseen],
+        "volumes": [
+            _figures(s, model, multipliers) | {"group": s.group, "counted": s.name in counted}
+            for s in gathered
+            if s.name in counted or not s.trained_on
+        ],
     }
     return Calibration(bundle.weights_sha256, multipliers, facts)
 
