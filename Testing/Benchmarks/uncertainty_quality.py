@@ -2,8 +2,10 @@
 
     python Testing/Benchmarks/uncertainty_quality.py FOLDER... --split validate|test [--task TASK] [--bundle NAME]
 
-A FOLDER is one subject and holds volumes named by their contrast (T1.nii.gz, ...). Inputs of super-resolution are 2x2x2
-block means, those of denoising have Rician noise of 6 % of the reference intensity added to what noise they hold.
+A FOLDER is one subject and holds volumes named by their contrast (T1.nii.gz, ...), or by study and contrast as a
+scanner gave them (study1_T1W.nii.gz, ...). Inputs of super-resolution are 2x2x2 block means, so thick slices become
+twice as thick, too; those of denoising have Rician noise of 6 % of the reference intensity added to what noise they
+hold.
 Reported inside the quality mask, where the task changes anything, for each contrast: coverage of the calibrated
 intervals at 50, 68, 90 and 95 %, rank correlation of total and absolute error, the same if errors were drawn anew from
 the total, the same of the local gradient magnitude of the result (what an edge map without any model would give), and
@@ -34,6 +36,7 @@ from scipy import ndimage
 CHECKOUT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(CHECKOUT / "SynthMRI"))
 CONTRASTS = ("T1", "T2", "FLAIR", "T1POST")
+STUDIES = tuple(f"study{n}_{contrast}" for n in (1, 2) for contrast in ("FLAIR", "T1W", "T2W"))
 #: Number of the volume for which `calibration_cases.noisy` adds 6 % noise.
 SIX_PERCENT = 1
 
@@ -70,7 +73,7 @@ def main() -> int:
 
 
 def volumes_of(folder: Path) -> list[Path]:
-    return [path for path in (folder / f"{contrast}.nii.gz" for contrast in CONTRASTS) if path.is_file()]
+    return [path for path in (folder / f"{contrast}.nii.gz" for contrast in (*CONTRASTS, *STUDIES)) if path.is_file()]
 
 
 def note_opening(record: dict[str, Any], rows: dict[str, Any]) -> None:

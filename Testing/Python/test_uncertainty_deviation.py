@@ -137,11 +137,31 @@ def test_multipliers_come_from_subjects_that_the_network_did_not_see(tmp_path: P
         calibration_from(bundle, [seen], samples=2, blocks=0)
 
 
-def test_slabs_leave_no_seam_and_the_term_of_the_volume_is_that_of_all_of_it(maps_and_input) -> None:
+@pytest.mark.parametrize("ranges", [{}, {"gradient": (-4.0, -2.0), "residual": (-4.0, -3.8), "noisiness": (-0.2, 0.1)}])
+def test_slabs_leave_no_seam_and_the_term_of_the_volume_is_that_of_all_of_it(maps_and_input, ranges: dict) -> None:
     maps, prepared = maps_and_input
+    model = replace(MODEL, ranges=ranges)
     terms = voxel_terms(maps, prepared.voxels)
     terms["noisiness"] = noisiness(terms["energy"], terms["predicted"], terms["intensity"])
-    assert deviation_map(maps, prepared, MODEL) == pytest.approx(MODEL.deviation(terms), rel=1e-3)
+    assert not ranges or terms["noisiness"] < ranges["noisiness"][0], "so that the range matters"
+    assert deviation_map(maps, prepared, model) == pytest.approx(model.deviation(terms), rel=1e-3)
+
+
+def test_a_term_beyond_what_it_was_fitted_on_counts_as_the_end_of_its_range() -> None:
+    samples = [a_sample(f"subject {n}", model=TRUE, seed=n) for n in range(4)]
+    model = fit_model(samples)
+    low, high = model.ranges["predicted"]
+    seen = np.concatenate([s.terms["predicted"] for s in samples])
+    assert np.mean(seen < low) == pytest.approx(1e-3, abs=3e-4) and np.mean(seen > high) == pytest.approx(
+        1e-3, abs=3e-4
+    )
+    volumes = [float(s.terms["noisiness"][0]) for s in samples]
+    assert model.ranges["noisiness"] == pytest.approx((min(volumes), max(volumes)), rel=1e-4)
+    terms = {name: values[:3].copy() for name, values in samples[0].terms.items()}
+    terms["predicted"][:] = (high, high + 1, high + 9)
+    far = model.deviation({**terms, **{n: v[:1].repeat(3) for n, v in terms.items() if n != "predicted"}})
+    assert far == pytest.approx(far[0], rel=1e-6)
+    assert DeviationModel.from_dict(json.loads(json.dumps(model.as_dict()))) == model
 
 
 def test_both_parts_share_the_total_as_the_network_divides_it(maps_and_input) -> None:
