@@ -134,7 +134,7 @@ def test_ranges_know_every_input_and_compare_histograms_with_those_of_other_subj
 def test_the_limit_of_a_bundle_is_what_a_twentieth_of_a_usual_volume_exceeds() -> None:
     assert high_limit({"percentile_95_total_percent": [4.0, 9.14, 20.0]}) == 9.1
     assert high_limit(None) == high_limit({}) == 5
-    assert [scale_end(limit) for limit in (4, 5, 9.1, 21, 60)] == [10, 10, 20, 50, 100]
+    assert [scale_end(limit) for limit in (4, 5, 9.1, 11, 21, 60)] == [10, 10, 20, 30, 50, 100]
     provenance = {"calibration": {"high_limit_percent": 9.1}}
     assert limit_of(provenance) == 9.1 and "5 % of the voxels" in limit_rule(provenance)
     assert limit_of({"calibration": None}) == 5 and "usual" not in limit_rule({})

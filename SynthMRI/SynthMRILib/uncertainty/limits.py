@@ -18,7 +18,7 @@ import numpy as np
 #: The limit where a bundle gives none.
 USUAL_LIMIT = 5.0
 #: The scale ends at the first of these that is at least twice the limit.
-SCALE_ENDS = (10.0, 20.0, 50.0, 100.0)
+SCALE_ENDS = (10.0, 20.0, 30.0, 50.0, 100.0)
 #: Where a region is too large to go to, it is taken apart at these multiples of the limit.
 MULTIPLES = (1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 10.0)
 #: Name of the percentiles in a bundle's calibration.
