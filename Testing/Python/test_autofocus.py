@@ -48,6 +48,7 @@ def test_a_step_of_the_head_is_found_and_undone_and_its_size_told():
     outer = focused.shifts_mm[len(focused.shifts_mm) // 2 :]
     assert np.abs(outer.mean(axis=0) + STEP_MM[::-1]).max() < 0.5
     assert focused.as_dict()["shift_largest_mm"] == pytest.approx(np.hypot(*STEP_MM[1:]), abs=0.7)
+    assert focused.undone_mm == pytest.approx(result.effective_mm, rel=0.3)
 
 
 def test_a_still_head_is_returned_as_it_is():
@@ -55,7 +56,7 @@ def test_a_still_head_is_returned_as_it_is():
     focused = autofocus(still.voxels, still.grid)
     assert focused.axis is None and not focused.found
     assert focused.voxels is still.voxels
-    assert focused.as_dict()["shift_rms_mm"] == focused.as_dict()["turn_largest_deg"] == 0
+    assert focused.as_dict()["shift_rms_mm"] == focused.as_dict()["turn_largest_deg"] == focused.undone_mm == 0
 
 
 @pytest.mark.parametrize("axis", [0, 2])
@@ -85,7 +86,7 @@ def test_turns_of_the_head_are_found_and_undone():
     assert focused.turns_deg.max() == pytest.approx(np.hypot(1.5, 2.5), rel=0.5)
     before = psnr(result.still.voxels, result.moved.voxels)
     assert psnr(result.still.voxels, focused.voxels) > before + 2.0
-    assert "and turns of up to" in in_words(focused.as_dict(), result.moved.grid)
+    assert "and turns of up to" in in_words(focused.as_dict(), Decision("corrected"), result.moved.grid)
 
 
 def test_the_surroundings_of_a_stripped_volume_stay_exactly_zero():
@@ -106,6 +107,20 @@ def test_shifts_are_looked_for_in_the_middle_of_the_head_and_short_axes_are_left
     thin = moving_head(2.5, shape=SHAPE).moved.voxels[:, :20, :20]
     assert not autofocus(thin, Grid.from_spacing(thin.shape, (1, 1, 1)), axes=(1,)).found
     assert autofocus(np.zeros(SHAPE, np.float32), Grid.from_spacing(SHAPE, (1, 1, 1))).axis is None
+
+
+@pytest.mark.usefixtures("bundles")
+def test_what_autofocus_finds_counts_as_motion_whether_or_not_it_is_undone():
+    result = moving_head(2.5, shape=SHAPE)
+    corrected, measured = run(result.moved), run(result.moved, method="measure")
+    before, after = (corrected.measurements[f"severity_{when}"] for when in ("before", "after"))
+    undone = corrected.measurements["autofocus"]["undone_mm"]
+    assert undone > 0.1
+    for name in ("severity_mm", "low_mm", "high_mm"):
+        assert before[name] == pytest.approx(np.hypot(after[name], undone), abs=1e-3)
+    assert measured.measurements["severity_before"] == before
+    assert np.array_equal(measured.outputs["output"].voxels, result.moved.voxels)
+    assert "Autofocus found head shifts" in measured.measurements["message"]
 
 
 @pytest.mark.usefixtures("bundles")

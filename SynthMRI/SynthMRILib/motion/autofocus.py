@@ -10,13 +10,13 @@ involved.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from ..progress import Progress, no_progress, part_of
-from ..simulation.motion import head_mask
+from ..simulation.motion import effective_displacement, head_mask
 from ..volume import Grid
 from .features import edge_entropy
 from .pose_search import RIGID, SHIFTS, WHOLE, PoseSearch
@@ -51,6 +51,7 @@ class AutofocusResult:
         shifts_mm: (groups, 3) [mm] along the array axes: what was undone.
         turns_deg: (groups,) [deg] angle of the turns that were undone.
         entropy_before, entropy_after: entropy of the edges of the volume.
+        undone_mm: effective displacement between the volume before and after: how much of what shows was undone.
     """
 
     voxels: np.ndarray
@@ -60,6 +61,7 @@ class AutofocusResult:
     turns_deg: np.ndarray
     entropy_before: float
     entropy_after: float
+    undone_mm: float = 0.0
 
     @property
     def found(self) -> bool:
@@ -78,6 +80,7 @@ class AutofocusResult:
             "shift_rms_mm": round(float(np.sqrt(np.mean(size**2))), 3),
             "shift_largest_mm": round(float(size.max(initial=0)), 3),
             "turn_largest_deg": round(float(self.turns_deg.max(initial=0)), 3),
+            "undone_mm": round(self.undone_mm, 4),
             "entropy_before": round(self.entropy_before, 6),
             "entropy_after": round(self.entropy_after, 6),
         }
@@ -114,7 +117,9 @@ def autofocus(
         return nothing
     progress(0.9, "Autofocus: correcting")
     found = best.result(voxels, mask, before)
-    return found if found.fall > best.least_fall else nothing
+    if found.fall <= best.least_fall:
+        return nothing
+    return replace(found, undone_mm=effective_displacement(voxels, found.voxels, grid.spacing))
 
 
 def _long_enough(shape: tuple[int, ...], kind: str, axis: int) -> bool:

@@ -8,7 +8,7 @@ bundle; nothing is evaluated.
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -40,6 +40,15 @@ class SeverityEstimate:
     largest_mm: float
     strangeness: float
     strangest: str
+
+    def with_undone(self, undone_mm: float) -> SeverityEstimate:
+        """The severity before motion of this size was undone, where this is the severity after it.
+
+        Both are root mean square changes over the same edges, and what was found has little to do with what was not, so
+        their squares add up.
+        """
+        severity, low, high = (float(np.hypot(v, undone_mm)) for v in (self.severity_mm, self.low_mm, self.high_mm))
+        return replace(self, severity_mm=severity, low_mm=low, high_mm=high)
 
     def as_dict(self) -> dict[str, Any]:
         return {n: round(v, 4) if isinstance(v, float) else v for n, v in asdict(self).items()}

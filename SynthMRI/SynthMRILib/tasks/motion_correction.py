@@ -32,7 +32,8 @@ if TYPE_CHECKING:
 METHODS = ("autofocus", "network", "both", "diffusion", "measure")
 DIFFUSION_TASK = "motion-diffusion"
 METHODS_WITH_BUNDLE = ("network", "both", "diffusion")
-METHODS_WITH_AUTOFOCUS = ("autofocus", "both")
+METHODS_WITH_AUTOFOCUS = ("autofocus", "both", "measure")
+"""What autofocus finds is motion that shows, and so says how severe it is, also where nothing is changed."""
 NOTHING_FOUND = "autofocus found no shifts or turns during the scan that would explain it"
 DIRECTIONS = ("from left to right", "from back to front", "from foot to head")
 """Of the axes R, A and S."""
@@ -50,7 +51,7 @@ class MotionCorrectionParameters(Parameters):
     Args:
         method: "autofocus" for physics alone, which needs no bundle of this task; "network"; "both" for the network
             after autofocus; "diffusion" (experimental) for samples of a diffusion model that start from what the
-            network made; "measure" to estimate the severity and change nothing.
+            network made; "measure" to estimate the severity, also by what autofocus finds, and change nothing.
         force: let the network correct a volume also where it has little motion or is unlike those that were learned
             from; autofocus is not forced.
         steps: network evaluations of each sample of the diffusion model.
@@ -129,13 +130,14 @@ class MotionCorrection:
         prepared = self.prepare(inputs, bundle, parameters, part_of(progress, 0.0, 0.02))
         before = estimate_severity(prepared.voxels, parameters, part_of(progress, 0.02, 0.15))
         part = part_of(progress, 0.15, 1.0)
-        outputs, after, decision, facts = self._correct(prepared, before, bundle, parameters, part)
+        outputs, before, after, decision, facts = self._correct(prepared, before, bundle, parameters, part)
         progress(1.0, "Done")
         motion = {
             "severity_before": before.as_dict(),
             "severity_after": after.as_dict(),
             "decision": decision.kind,
-            "message": decision.sentence(before, after) + in_words(facts.get("autofocus"), prepared.volume.grid),
+            "message": decision.sentence(before, after)
+            + in_words(facts.get("autofocus"), decision, prepared.volume.grid),
         }
         severity = "warning" if decision.kind == "flagged" else "info"
         findings = [Finding(severity, f"motion-{decision.kind}", motion["message"]).as_dict()]
@@ -158,8 +160,8 @@ class MotionCorrection:
         bundle: Bundle | None,
         parameters: MotionCorrectionParameters,
         progress: Progress,
-    ) -> tuple[dict[str, Volume], SeverityEstimate, Decision, dict[str, Any]]:
-        """Volumes by role, the severity after what was done, what was decided, and the facts of the run."""
+    ) -> tuple[dict[str, Volume], SeverityEstimate, SeverityEstimate, Decision, dict[str, Any]]:
+        """Volumes by role, the severity before and after what was done, what was decided, and the facts of the run."""
         from ..motion.estimate import estimate_severity
 
         outputs, after, facts = {"output": unchanged(prepared.volume)}, before, {}
@@ -170,9 +172,14 @@ class MotionCorrection:
             found = autofocus(prepared.voxels, prepared.volume.grid, progress=part_of(progress, 0.0, 0.5))
             facts["autofocus"] = found.as_dict()
             if found.found:
-                focused = replace(prepared, voxels=found.voxels)
-                outputs["output"] = self.finish(focused, found.voxels, parameters)
                 after = estimate_severity(found.voxels, parameters, part_of(progress, 0.5, 0.55))
+                before = after.with_undone(found.undone_mm)
+                focused = replace(prepared, voxels=found.voxels)
+        if parameters.method == "measure":
+            decision = decide(before, prepared.volume.spacing, bundle, force=parameters.force)
+            return outputs, before, before, Decision("measured", decision.reason), facts
+        if focused is not prepared:
+            outputs["output"] = self.finish(focused, focused.voxels, parameters)
         decision = decided(after, prepared, bundle, parameters, focused=focused is not prepared)
         if decision.correct and parameters.uses_network:
             from ..motion.correction import corrected
@@ -184,7 +191,7 @@ class MotionCorrection:
             facts |= ran
         elif not decision.correct and focused is not prepared:
             decision = Decision("corrected", f"the network was not applied: {decision.reason}")
-        return outputs, after, decision, facts
+        return outputs, before, after, decision, facts
 
     def prepare(
         self,
@@ -259,19 +266,19 @@ def decided(
         if focused:
             return Decision("corrected", f"these estimates may be wrong, because {doubtful}" if doubtful else "")
         return Decision("flagged", doubtful) if doubtful else Decision("unchanged", NOTHING_FOUND)
-    decision = decide(severity, prepared.volume.spacing, bundle, force=parameters.force)
-    return Decision("measured", decision.reason) if parameters.method == "measure" else decision
+    return decide(severity, prepared.volume.spacing, bundle, force=parameters.force)
 
 
-def in_words(focus: dict[str, Any] | None, grid: Grid) -> str:
-    """What autofocus undid, as a sentence to be added; empty where it did nothing."""
+def in_words(focus: dict[str, Any] | None, decision: Decision, grid: Grid) -> str:
+    """What autofocus undid, or found where nothing was to be changed, as a sentence to be added."""
     if focus is None or focus["kind"] is None:
         return ""
     shift = f"{focus['shift_rms_mm']:.1f} mm (root mean square, largest {focus['shift_largest_mm']:.1f} mm)"
     turn = f" and turns of up to {focus['turn_largest_deg']:.1f} deg" if focus["turn_largest_deg"] else ""
     axis = {"lines": "phase encoding", "spokes": "readout"}[focus["kind"]]
     direction = DIRECTIONS[int(np.argmax(np.abs(grid.directions[:, 2 - focus["axis_kji"]])))]
-    return f" Autofocus undid head shifts of {shift}{turn} between {focus['kind']} of k-space ({axis} {direction})."
+    did = "found" if decision.kind == "measured" else "undid"
+    return f" Autofocus {did} head shifts of {shift}{turn} between {focus['kind']} of k-space ({axis} {direction})."
 
 
 def unchanged(volume: Volume) -> Volume:
