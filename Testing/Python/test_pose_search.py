@@ -112,3 +112,14 @@ def test_sharpening_makes_a_ramp_a_step_and_leaves_flat_regions():
     assert set(np.unique(made[:, 2, 2])) <= {0.0, 0.5, 6.5, 7.0} and (np.diff(made[:, 2, 2]) > 1).sum() == 1
     assert np.array_equal(sharpened(np.full((9, 9, 9), 3.0), 0.2), np.full((9, 9, 9), 3.0))
     assert ndimage.sobel(made, axis=0).max() > ndimage.sobel(ramp, axis=0).max()
+
+
+def test_the_true_volume_tells_how_much_could_be_gained():
+    result = moving_head(2.5, shape=SHAPE)
+    still, head = (np.ascontiguousarray(np.moveaxis(v.voxels, 1, 0)) for v in (result.still, result.moved))
+    gains = []
+    for truth in (None, still):
+        search = PoseSearch(head, (2.0, 2.0, 2.0), Lines(head.shape))
+        search.refine(20.0 if truth is None else 1.0, truth=truth)
+        gains.append(psnr(still, search.corrected()) - psnr(still, head))
+    assert gains[1] > gains[0] and gains[1] > 1
