@@ -12,6 +12,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +41,9 @@ PANEL_HEIGHT = 760
 #: Of the scan that thick slices are shown with [mm].
 THICK_DISTANCE, THICK_GAP = 5.0, 0.5
 THICK_HEIGHT = 900
+#: Of the scan that motion is shown with.
+MOTION_SEED, MOTION_MM = 3, 1.0
+MOTION_HEIGHT = 760
 
 
 def main() -> None:
@@ -140,6 +144,40 @@ def thick_node(name: str) -> Any:
     return node
 
 
+def motion(desktop: Any) -> Any:
+    """A head that moved during the scan, what autofocus makes of it, and what it changed."""
+    moving_node("T1w")
+    panel = open_module(desktop, "SynthMRI")
+    panel.ui.taskTabWidget.setCurrentIndex(2)
+    run(desktop, panel)
+    screenshot_states.fold(panel, "compareCollapsibleButton")
+    panel.ui.differenceCheckBox.click()
+    desktop.process_events(50)
+    desktop.wait_until(lambda: not panel.comparePanel.busy, timeout=SECONDS)
+    desktop.process_events(50)
+    views = {"SynthMRIBefore": "Before", "SynthMRIAfter": "After", "SynthMRIDifference": "Difference"}
+    pictures = [view_picture(name, label, size=(320, MOTION_HEIGHT)) for name, label in views.items()]
+    return side_by_side([panel_picture(desktop, panel, height=MOTION_HEIGHT), *pictures])
+
+
+def moving_node(name: str) -> Any:
+    """A volume node with the demo's template as a scan shows it that goes from the center of k-space outward."""
+    import numpy as np
+    import slicer
+    from SynthMRILib.demo.scan import load_template, trimmed
+    from SynthMRILib.simulation import motion
+    from SynthMRIModuleLib.node_volume import write_volume
+
+    still = trimmed(load_template())
+    record = motion.draw(np.random.default_rng(MOTION_SEED), sequence="mprage", severity=1.0)
+    order = replace(record.order, order="centric")
+    scan = motion.apply(motion.scaled_to(replace(record, order=order), still, severity_mm=MOTION_MM), still)
+    node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", name)
+    write_volume(scan.moved, node)
+    node.CreateDefaultDisplayNodes()
+    return node
+
+
 def states(desktop: Any) -> Any:
     """The panel in every state, each reached as its user would."""
 
@@ -215,6 +253,7 @@ def slab(node: Any) -> Any:
 PICTURES: dict[str, Callable[[Any], Any]] = {
     "SuperResolution": super_resolution,
     "ThickSlices": thick_slices,
+    "Motion": motion,
     "Uncertainty": uncertainty,
     "PanelStates": states,
     "Swipe": swipe,
