@@ -1,134 +1,184 @@
-"""Compare a hybrid DIR network with its parts on packed examinations that no training saw, before anything is chosen.
+"""Compare hybrid DIR networks with what is shipped, alone and in the mean with it, before anything is chosen.
 
-    python Testing/Benchmarks/synthetic_dir_hybrid.py EXAMINATIONS --bundle FOLDER [--beside NAME]
+    synthmri train synthetic-dir --config Testing/Benchmarks/queue/synthetic_dir_hybrid.json --output FOLDER
+    python Testing/Benchmarks/synthetic_dir_hybrid.py DATA --runs FOLDER... [--beside synthetic-dir] [--seeds 1 11]
 
-EXAMINATIONS is a file of `synthmri pack-examinations` of the heads for choices (13 to 15). Every entry has the exact
-DIR, what the network sees, and among that the dictionary DIR of the same inputs. With --beside another bundle, which
-need not be a hybrid, is compared too, alone and in the mean with the dictionary. Writes
+DATA holds `label_maps` and `ms_cross_sectional/patient07`. Only heads for choices (13 to 15), each degraded once for
+every seed, and the development subject are read. Writes
 `Documentation/figures/synthetic_dir_hybrid_development.json`.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import synthetic_dir_mixing as mixtures
+import synthetic_dir_quality as quality
+import synthetic_dir_simulation as simulation
 from SynthMRILib.bundles import Bundle, load_bundle
 from SynthMRILib.cli import sentence
-from SynthMRILib.dir_synthesis import network
-from SynthMRILib.errors import SynthMRIError
-from SynthMRILib.evaluation import lesions, metrics, records
+from SynthMRILib.dir_synthesis import mixing, network
+from SynthMRILib.errors import InputError, SynthMRIError
+from SynthMRILib.evaluation import dir_likeness, lesions, records
 from SynthMRILib.inference import runner
 from SynthMRILib.progress import no_progress
 from SynthMRILib.tasks import get_task
-from SynthMRILib.training.dir_examinations import ExaminationCache
+from SynthMRILib.tasks.synthetic_dir import network_seen
+from SynthMRILib.training.dir_samples import SUBSETS
+from SynthMRILib.volume import Volume
+from SynthMRILib.volume_io import read_volume
 
 CHECKOUT = Path(__file__).resolve().parents[2]
-#: True DIR, 1 at nominal cortex, below which tissue counts as dark.
-DARK = 0.5
-FIGURES = ("psnr_db", "ssim", "auprc", "lesion_error", "dark_tissue")
+HEADS, SUBJECT = mixtures.HEADS, mixtures.SUBJECT
+FIGURES = (*mixtures.FIGURES, "recall_at_1")
 DEFINITIONS = {
-    "psnr_db, ssim": "inside the brain, peak is the 99.5th percentile of the true DIR",
-    "auprc": f"of lesion voxels among lesions and what is darker than {DARK:g} of cortex in the true DIR (step-wise)",
-    "lesion_error": "mean signed error inside lesions, nominal cortex being 1",
-    "dark_tissue": f"median of what is darker than {DARK:g} of cortex in the true DIR, nominal cortex being 1",
-    "combined": "mean of network and dictionary",
-    "dictionary": "the DIR of the dictionary fit of the same inputs, which the hybrid adds to",
+    "network, dictionary": "the shipped network and the dictionary fit alone",
+    "combined": mixing.RULE,
+    "name of a run": "the hybrid of that run alone",
+    "run + dictionary, run + network": (
+        "mean, in equal parts, of the hybrid with the dictionary or the shipped network, after white matter and fluid "
+        "came to the darker of both levels and gray matter to the mean"
+    ),
+    "lesion_error": mixtures.DEFINITIONS["lesion_error"],
+    "white_matter, fluid": mixtures.DEFINITIONS["white_matter, fluid"],
 }
-NOTE = (
-    "Simulated heads for choices, degraded in the ranges of training: shows what was learned, not what real scans give."
-)
+NOTE = "Heads for choices and the development subject, whose volumes trained the networks: no figure here is a test."
 
 
-def rows_of(cache: ExaminationCache, bundles: dict[str, Bundle]) -> Iterator[dict[str, Any]]:
-    """A row for every entry and method."""
-    for index, entry in enumerate(cache.entries):
-        shape = cache.shape(index)
-        whole = (slice(None), *(slice(0, n) for n in shape))
-        channels, target, maps = (block[whole] for block in cache.blocks(index, (0, 0, 0), max(shape)))
-        lesion, brain = maps > 0
-        made = {name: computed(bundle, channels) * brain for name, bundle in bundles.items()}
-        made["dictionary"] = channels[network.FIRST_FIT_CHANNEL]
-        if "network" in made:
-            made["combined"] = (made["network"] + made["dictionary"]) / 2
-        for method, voxels in made.items():
-            row = {"head": entry.subject, "inputs": entry.extra["subset"], "method": method}
-            yield {**row, **figures_of(voxels, target[0], lesion, brain)}
+def ways(inputs: dict[str, Volume], beside: Bundle, runs: dict[str, Bundle]) -> dict[str, np.ndarray]:
+    """DIR [a.u.] by way, arrays (k, j, i) on the grid of the inputs."""
+    parameters = get_task("synthetic-dir").parameters_class(registered=True)
+    seen = network_seen(inputs, beside, parameters, no_progress, with_fit=True)
+    fit = network.result_volume(seen, seen.voxels[network.FIRST_FIT_CHANNEL], spread=True).voxels
+    found = {"network": computed(beside, seen, parameters), "dictionary": fit}
+    share = mixing.dictionary_share(inputs)
+    found["combined"] = at_common_levels(found["network"], fit, seen, share)
+    for name, bundle in runs.items():
+        found[name] = computed(bundle, seen, parameters)
+        found[f"{name} + dictionary"] = at_common_levels(found[name], fit, seen, 0.5)
+        found[f"{name} + network"] = at_common_levels(found[name], found["network"], seen, 0.5)
+    return found
 
 
-def computed(bundle: Bundle, channels: np.ndarray) -> np.ndarray:
-    """The network's DIR, 1 at nominal cortex; one that is no hybrid sees contrasts and masks alone."""
-    seen = channels if bundle.section.get("hybrid") else channels[: network.FIRST_FIT_CHANNEL]
-    parameters = get_task("synthetic-dir").parameters_class()
-    seen = np.ascontiguousarray(seen)
+def computed(bundle: Bundle, seen: network.DirInput, parameters: Any) -> np.ndarray:
+    """The DIR [a.u.] of a network; one that is no hybrid sees contrasts and masks alone."""
+    channels = seen.voxels if bundle.section.get("hybrid") else seen.voxels[: network.FIRST_FIT_CHANNEL]
+    voxels = np.ascontiguousarray(channels)
     made, _, _ = runner.run_volume(
-        bundle, seen, parameters, forward=network.forward_mean, outputs=1, progress=no_progress
+        bundle, voxels, parameters, forward=network.forward_mean, outputs=1, progress=no_progress
     )
-    return network.floored(made[0])
+    return network.result_volume(seen, made[0]).voxels
 
 
-def figures_of(voxels: np.ndarray, target: np.ndarray, lesion: np.ndarray, brain: np.ndarray) -> dict[str, Any]:
-    """The figures of DEFINITIONS; None where the head has no lesion."""
-    peak, dark = metrics.data_range(target), brain & (target < DARK) & ~lesion
-    region = dark | lesion
-    return {
-        "psnr_db": metrics.psnr(target, voxels, mask=brain, peak=peak),
-        "ssim": metrics.ssim(target, voxels, mask=brain, peak=peak),
-        "auprc": lesions.average_precision(voxels[region], lesion[region]),
-        "lesion_error": float((voxels - target)[lesion].mean()) if lesion.any() else None,
-        "dark_tissue": float(np.median(voxels[dark])),
-    }
+def at_common_levels(made: np.ndarray, other: np.ndarray, seen: network.DirInput, share: float) -> np.ndarray:
+    levels = mixing.common_levels(made, other, seen.labels, share=share)
+    return mixing.mixed(made, other, levels, share=share)
+
+
+def simulated_rows(
+    data: Path, beside: Bundle, runs: dict[str, Bundle], seeds: Sequence[int]
+) -> Iterator[dict[str, Any]]:
+    """A row for every simulated examination, subset of its inputs and way; none where the tissues are refused."""
+    for seed, head in [(seed, head) for seed in seeds for head in HEADS]:
+        labels = read_volume(data / "label_maps" / f"head_{head:02d}.nii.gz").voxels.astype(np.int16)
+        case = simulation.simulated_case(labels, seed + head, with_lesions=True)
+        for subset in SUBSETS:
+            try:
+                found = ways({name: case.inputs[name] for name in subset}, beside, runs)
+            except InputError:
+                continue
+            for way, voxels in found.items():
+                row = {"head": head, "seed": seed, "inputs": "+".join(subset), "way": way}
+                row |= mixtures.simulated(voxels, case, with_ssim=True) | detection(voxels, case.reference)
+                sys.stdout.write(f"{head} {row['inputs']} {way} {row['psnr_db']:.2f} {row['auprc']:.3f}\n")
+                yield row
+
+
+def detection(voxels: np.ndarray, reference: lesions.Reference) -> dict[str, float | None]:
+    return {**mixtures.detection(voxels, reference), "recall_at_1": lesions.recall_at(voxels, reference)["1"]}
+
+
+def real_rows(folder: Path, beside: Bundle, runs: dict[str, Bundle]) -> Iterator[dict[str, Any]]:
+    """A row for every subset of the development subject's inputs and way, and of its FLAIR."""
+    volumes, _, prepared, _, reference = quality.examination(folder)
+    yield {"inputs": "flair", "way": "FLAIR itself", **detection(prepared.contrasts["flair"], reference)}
+    dictionary = None
+    for subset in SUBSETS:
+        found = ways({name: volumes[name] for name in subset}, beside, runs)
+        dictionary = found["dictionary"] if dictionary is None else dictionary
+        for way, voxels in found.items():
+            like = dir_likeness.likeness(voxels, dictionary, reference)
+            yield {"inputs": "+".join(subset), "way": way, **detection(voxels, reference), **like}
 
 
 def means_of(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The mean over the heads of every figure by inputs and method."""
-    groups: dict[tuple[str, ...], list[dict[str, Any]]] = {}
+    """The mean over the examinations of every figure by inputs and way."""
+    groups: dict[tuple[str, str], list[dict[str, Any]]] = {}
     for row in rows:
-        groups.setdefault(("+".join(row["inputs"]), row["method"]), []).append(row)
-    found = []
-    for (inputs, method), own in groups.items():
-        means: dict[str, Any] = {"inputs": inputs, "method": method, "heads": len(own)}
-        for name in FIGURES:
-            values = [row[name] for row in own if row[name] is not None]
-            means[name] = float(np.mean(values)) if values else None
-        found.append(means)
-    return found
+        groups.setdefault((row["inputs"], row["way"]), []).append(row)
+    return [
+        {"inputs": inputs, "way": way, "examinations": len(own)}
+        | {name: mixtures.mean_of([row[name] for row in own]) for name in FIGURES}
+        for (inputs, way), own in groups.items()
+    ]
+
+
+def course(run: Path, bundle: Bundle) -> dict[str, Any]:
+    """What a run says of itself: its weights, length and data."""
+    lines = [json.loads(line) for line in (run / "training.jsonl").read_text(encoding="utf-8").splitlines()]
+    steps = [line for line in lines if line["event"] == "train"]
+    told = bundle.section["training"]
+    return {
+        "weights": bundle.weights_sha256,
+        "steps": steps[-1]["step"],
+        "minutes": round(steps[-1]["seconds"] / 60, 1),
+        "settings": told["settings"],
+        "subjects": told["subjects"],
+    }
 
 
 def main(words: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("examinations", type=Path, metavar="EXAMINATIONS", help="packed examinations")
-    parser.add_argument("--bundle", required=True, help="name or folder of the hybrid's bundle")
-    parser.add_argument("--beside", help="name or folder of another bundle")
+    parser.add_argument("data", type=Path, metavar="DATA", help="folder with label_maps and ms_cross_sectional")
+    parser.add_argument("--runs", type=Path, nargs="+", required=True, metavar="FOLDER", help="of `synthmri train`")
+    parser.add_argument("--beside", default="synthetic-dir", help="name or folder of the shipped network's bundle")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[1, 11], help="of the simulated examinations")
     parser.add_argument("--documentation", type=Path, default=CHECKOUT / "Documentation", help="where the record goes")
     arguments = parser.parse_args(words)
     try:
-        bundles = {"hybrid": load_bundle(arguments.bundle)}
-        bundles |= {"network": load_bundle(arguments.beside)} if arguments.beside else {}
-        rows = list(rows_of(ExaminationCache(arguments.examinations), bundles))
+        beside = load_bundle(arguments.beside)
+        bundles = {run.name: load_bundle(str(run / "bundle")) for run in arguments.runs}
+        runs = {run.name: course(run, bundles[run.name]) for run in arguments.runs}
+        real = list(real_rows(arguments.data / SUBJECT, beside, bundles))
+        rows = list(simulated_rows(arguments.data, beside, bundles, arguments.seeds))
     except (SynthMRIError, OSError) as error:
         sys.stderr.write(f"synthetic_dir_hybrid: {sentence(error)}\n")
         return 2
+    names = " ".join(f"build/runs/{name}" for name in runs)
+    seeds = " ".join(map(str, arguments.seeds))
     record = {
         "task": "synthetic-dir",
-        "split": "validate (simulated)",
+        "split": "validate (simulated), train (real)",
         "commit": records.current_commit(CHECKOUT),
-        "command": f"python Testing/Benchmarks/{Path(__file__).name} EXAMINATIONS --bundle FOLDER --beside NAME",
+        "command": f"python Testing/Benchmarks/{Path(__file__).name} DATA --runs {names} --seeds {seeds}",
         "note": NOTE,
-        "definitions": DEFINITIONS,
-        "weights": {method: bundle.weights_sha256 for method, bundle in bundles.items()},
-        "training": bundles["hybrid"].section["training"],
+        "definitions": {**lesions.DEFINITIONS, **dir_likeness.DEFINITIONS, **DEFINITIONS},
+        "bundles": {beside.name: beside.weights_sha256},
+        "runs": runs,
         "means": means_of(rows),
         "rows": rows,
+        SUBJECT.name: real,
     }
     records.write_record(arguments.documentation / "figures" / "synthetic_dir_hybrid_development.json", record)
     for row in record["means"]:
         cells = " ".join(f"{name} {row[name]:.3f}" for name in FIGURES if row[name] is not None)
-        sys.stdout.write(f"{row['inputs']} {row['method']} {cells}\n")
+        sys.stdout.write(f"{row['inputs']} {row['way']} {cells}\n")
     return 0
 
 

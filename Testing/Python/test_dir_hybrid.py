@@ -19,7 +19,7 @@ from SynthMRILib.errors import InputError
 from SynthMRILib.networks.unet import ResidualUNet
 from SynthMRILib.progress import no_progress
 from SynthMRILib.tasks import get_task
-from SynthMRILib.training import dir_examinations, dir_packing
+from SynthMRILib.training import dir_examinations, dir_packing, facts
 from SynthMRILib.training.configuration import training_class
 from SynthMRILib.training.dir_hybrid_samples import HybridSampler
 from SynthMRILib.training.dir_samples import SUBSETS, SampleConfig
@@ -144,6 +144,47 @@ def test_a_sample_depends_on_its_number_alone_and_missing_inputs_are_empty(cache
     missing = next(n for n, role in enumerate(dir_packing.INPUTS) if role not in chosen)
     assert not first.channels[missing].any() and not first.channels[3 + missing].any()
     assert not first.channels[:, first.brain[0] == 0].any()
+
+
+def test_several_files_are_read_as_one(cache):
+    packed, joined = dir_examinations.ExaminationCache(cache), dir_examinations.Examinations([cache, cache])
+    last = len(packed) - 1
+    assert len(joined.entries) == 2 * len(packed)
+    for index in (last, last + len(packed)):
+        assert joined.entries[index] == packed.entries[last] and joined.shape(index) == packed.shape(last)
+        expected = packed.blocks(last, (10, 12, 14), 16)
+        assert all((a == b).all() for a, b in zip(joined.blocks(index, (10, 12, 14), 16), expected))
+
+
+def test_a_hybrid_trains_on_several_files_and_names_their_subjects(cache):
+    config = settings(cache)
+    config["training"]["cache"] = [str(cache), str(cache)]
+    training = training_class("synthetic-dir", config).from_config(config)
+    assert len(training.sampler.cache.entries) == 2 * len(dir_examinations.ExaminationCache(cache))
+    found = facts.training_facts(config, training, steps=1, seconds=1.0)
+    assert found["subjects"]["cache"] == ["head_01"] and "cache" not in found["settings"]
+    assert sum("training" in statement for statement in facts.data_statements(config, training, None)) > 0
+
+
+def test_a_list_of_caches_is_refused_where_one_is_read(cache):
+    config = settings(cache)
+    config["training"] |= {"cache": [str(cache), str(cache)], "hybrid": False}
+    with pytest.raises(InputError, match="one file of packed heads"):
+        training_class("synthetic-dir", config).from_config(config)
+    with pytest.raises(InputError, match="one file, not a list"):
+        training_class("denoising", {}).from_config({"training": {"cache": [str(cache)], "validation_cache": "x"}})
+
+
+def test_the_fit_does_not_know_a_further_change_of_contrast(cache):
+    packed = dir_examinations.Examinations(cache)
+    plain, other = (HybridSampler(packed, SampleConfig(size=16, retone=r), seed=4) for r in (0.0, 0.4))
+    chosen = max(plain.subsets, key=len)
+    first, again = (sampler.sample(7, subset=chosen).channels for sampler in (plain, other))
+    given = [dir_packing.INPUTS.index(role) for role in chosen]
+    assert (first[3:] == again[3:]).all() and all((first[n] != again[n]).any() for n in given)
+    assert not again[:3][first[3:6] == 0].any()
+    missing = HybridSampler(packed, SampleConfig(size=16, fit_missing=1.0), seed=4).sample(7, subset=chosen)
+    assert not missing.channels[6:].any() and (missing.channels[:6] == first[:6]).all()
 
 
 def test_every_version_is_packed_for_all_inputs_and_others():

@@ -28,12 +28,23 @@ PAIRED = ("paired", "PairedTraining")
 
 
 def from_mapping(kind: type, values: dict[str, Any], where: str) -> Any:
-    """A dataclass from a mapping; fields that end in "cache" become paths. Raises InputError for an unknown key."""
-    known = {f.name for f in fields(kind)}
-    unknown = sorted(set(values) - known)
+    """A dataclass from a mapping; fields that end in "cache" become paths, or a tuple of them where a list is given.
+
+    Raises InputError for an unknown key, and for a list where one file is read.
+    """
+    known = {f.name: str(f.type) for f in fields(kind)}
+    unknown = sorted(set(values) - set(known))
     if unknown:
         raise InputError(f"The configuration's '{where}' has no '{unknown[0]}'; it knows: {', '.join(sorted(known))}.")
-    return kind(**{name: Path(v) if name.endswith("cache") else v for name, v in values.items()})
+    for name, value in values.items():
+        if name.endswith("cache") and isinstance(value, list) and "tuple" not in known[name]:
+            raise InputError(f"The configuration's '{name}' is one file, not a list.")
+    return kind(**{name: paths(v) if name.endswith("cache") else v for name, v in values.items()})
+
+
+def paths(value: str | list[str]) -> Path | tuple[Path, ...]:
+    """The path of a packed cache, or those of several."""
+    return tuple(Path(v) for v in value) if isinstance(value, list) else Path(value)
 
 
 def training_class(task: str, config: dict[str, Any]) -> type:

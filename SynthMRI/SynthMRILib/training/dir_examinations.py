@@ -208,3 +208,25 @@ class ExaminationCache(Cache):
             target = tuple(slice(part.start - s, part.stop - s) for part, s in zip(inside, start))
             block[(slice(None), *target)] = stored[(slice(None), *inside)]
         return block
+
+
+class Examinations:
+    """The entries of one file of packed examinations or of several, in order.
+
+    Args:
+        files: path of a file, or paths.
+    """
+
+    def __init__(self, files: Path | Sequence[Path]) -> None:
+        caches = [ExaminationCache(path) for path in ([files] if isinstance(files, Path) else files)]
+        self._places = [(cache, n) for cache in caches for n in range(len(cache))]
+        self.entries = [cache.entries[n] for cache, n in self._places]
+
+    def shape(self, index: int) -> tuple[int, int, int]:
+        cache, n = self._places[index]
+        return cache.shape(n)
+
+    def blocks(self, index: int, start: tuple[int, ...], size: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """As of an `ExaminationCache`."""
+        cache, n = self._places[index]
+        return cache.blocks(n, start, size)

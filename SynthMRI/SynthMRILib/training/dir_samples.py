@@ -50,6 +50,8 @@ class SampleConfig:
         landmark_error: standard deviation of the logarithm of the landmark of fluid; that of white matter a fifth.
         real_share: share of patches of real examinations, where the cache has any (see `dir_real.py`).
         real_corruption: factor on noise and tone there, where the inputs bring their own.
+        retone: of packed examinations, standard deviation of a further tone that the dictionary fit does not know.
+        fit_missing: of packed examinations, share of samples without the dictionary fit.
     """
 
     size: int = 32
@@ -64,6 +66,8 @@ class SampleConfig:
     landmark_error: float = 0.12
     real_share: float = 0.0
     real_corruption: float = 0.5
+    retone: float = 0.0
+    fit_missing: float = 0.0
 
 
 @dataclass(frozen=True)

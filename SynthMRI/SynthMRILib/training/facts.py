@@ -18,14 +18,20 @@ from ..evaluation.agreement import Estimate
 from ..evaluation.bootstrap import gain_in_decibels
 from .attribution import BY_NAME
 from .cache import Cache
+from .configuration import paths
 
 LOGGED = ("event", "step", "steps", "seconds", "seconds_left", "learning_rate")
 PARTS = {"cache": "training", "validation_cache": "validation"}
 
 
-def caches_of(config: dict[str, Any]) -> dict[str, Cache]:
+def caches_of(config: dict[str, Any]) -> dict[str, list[Cache]]:
     """The packed caches of a configuration, by key."""
-    return {k: Cache(Path(v)) for k, v in config.get("training", {}).items() if k.endswith("cache")}
+    named = {k: paths(v) for k, v in config.get("training", {}).items() if k.endswith("cache")}
+    return {k: [Cache(path) for path in (v if isinstance(v, tuple) else (v,))] for k, v in named.items()}
+
+
+def subjects_of(caches: Iterable[Cache]) -> set[str]:
+    return {entry.subject for cache in caches for entry in cache.entries}
 
 
 def training_facts(
@@ -38,7 +44,7 @@ def training_facts(
         start: the bundle whose weights were the first ones.
     """
     settings = {k: v for k, v in config.get("training", {}).items() if not k.endswith("cache")}
-    subjects = {name: named({entry.subject for entry in cache.entries}) for name, cache in caches_of(config).items()}
+    subjects = {name: named(subjects_of(caches)) for name, caches in caches_of(config).items()}
     return {
         "steps": steps,
         "hours": round(seconds / 3600, 2),
@@ -76,8 +82,8 @@ def named(subjects: Iterable[str]) -> list[str]:
 def data_statements(config: dict[str, Any], training: Any, start: Bundle | None) -> list[str]:
     """Whose data the weights come from: caches, what else the training names, the bundle that it started from."""
     sources: dict[str, list[str]] = {}
-    for name, cache in caches_of(config).items():
-        for statement in cache.data:
+    for name, caches in caches_of(config).items():
+        for statement in (statement for cache in caches for statement in cache.data):
             sources.setdefault(statement, []).append(PARTS.get(name, name))
     for statement in getattr(training, "data_statements", ()):
         sources.setdefault(statement, []).append(PARTS["cache"])
@@ -100,7 +106,7 @@ def limits_of(config: dict[str, Any], training: Any) -> list[str]:
     if stated:
         return list(stated)
     caches = caches_of(config)
-    trained = len({entry.subject for entry in caches["cache"].entries}) if "cache" in caches else 0
+    trained = len(subjects_of(caches.get("cache", ())))
     return [
         f"It learned from {trained} subjects; other diseases, ages, scanners and sequences were not seen.",
         *getattr(training, "limits", ()),

@@ -11,7 +11,7 @@ as the dictionary. Its caches are those of `dir_examinations.py`.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,11 +20,12 @@ import torch
 from torch import Tensor, nn
 
 from ..dir_synthesis.network import FIRST_FIT_CHANNEL, FIT_CHANNELS
+from ..errors import InputError
 from ..networks.unet import ResidualUNet
 from .adversarial import Game, GameConfig
 from .attribution import CROSS_SECTIONAL
 from .configuration import from_mapping
-from .dir_examinations import ExaminationCache
+from .dir_examinations import Examinations
 from .dir_hybrid_samples import HybridSampler
 from .dir_packing import INPUTS, HeadCache
 from .dir_samples import DirSampler, Sample, SampleConfig
@@ -43,7 +44,7 @@ class SyntheticDirConfig:
 
     Args:
         cache: packed heads for training; validation_cache: packed heads that are held out (see `dir_packing`), both of
-            `dir_examinations` for a hybrid.
+            `dir_examinations` for a hybrid, which reads several files as well.
         network: arguments of `ResidualUNet`; channels and residual are set here.
         patches: ranges of the samples.
         batch: patches a step over all processes.
@@ -55,8 +56,8 @@ class SyntheticDirConfig:
         seed: seed of the samples.
     """
 
-    cache: Path
-    validation_cache: Path
+    cache: Path | tuple[Path, ...]
+    validation_cache: Path | tuple[Path, ...]
     network: dict[str, Any] = field(default_factory=dict)
     patches: SampleConfig = field(default_factory=SampleConfig)
     batch: int = 4
@@ -166,16 +167,20 @@ def brain_weight(brain: Tensor) -> Tensor:
     return weight / weight.mean(dim=(1, 2, 3, 4), keepdim=True)
 
 
-def sampler_of(config: SyntheticDirConfig, cache: Path, patches: SampleConfig, seed: int) -> DirSampler | HybridSampler:
+def sampler_of(
+    config: SyntheticDirConfig, cache: Path | tuple[Path, ...], patches: SampleConfig, seed: int
+) -> DirSampler | HybridSampler:
     """The sampler of a cache: of packed examinations for a hybrid, of packed heads otherwise."""
     if config.hybrid:
-        return HybridSampler(ExaminationCache(cache), patches, seed=seed)
+        return HybridSampler(Examinations(cache), patches, seed=seed)
+    if not isinstance(cache, Path):
+        raise InputError("Only a hybrid reads several caches; give one file of packed heads.")
     return DirSampler(HeadCache(cache), patches, seed=seed)
 
 
 def held_out_samples(config: SyntheticDirConfig) -> dict[tuple[str, ...], list[Sample]]:
     """The same corrupted blocks of held-out heads for each subset of inputs that validation looks at."""
-    patches = SampleConfig(**{**vars(config.patches), "size": config.validation_size})
+    patches = replace(config.patches, size=config.validation_size, retone=0.0, fit_missing=0.0)
     sampler = sampler_of(config, config.validation_cache, patches, VALIDATION_SEED)
     blocks = range(config.validation_blocks)
     there = sampler.subsets
