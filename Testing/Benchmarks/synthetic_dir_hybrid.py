@@ -96,7 +96,7 @@ def simulated_rows(
             for way, voxels in found.items():
                 row = {"head": head, "seed": seed, "inputs": "+".join(subset), "way": way}
                 row |= mixtures.simulated(voxels, case, with_ssim=True) | detection(voxels, case.reference)
-                sys.stdout.write(f"{head} {row['inputs']} {way} {row['psnr_db']:.2f} {row['auprc']:.3f}\n")
+                tell(f"head {head} {seed}", row)
                 yield row
 
 
@@ -114,7 +114,15 @@ def real_rows(folder: Path, beside: Bundle, runs: dict[str, Bundle]) -> Iterator
         dictionary = found["dictionary"] if dictionary is None else dictionary
         for way, voxels in found.items():
             like = dir_likeness.likeness(voxels, dictionary, reference)
-            yield {"inputs": "+".join(subset), "way": way, **detection(voxels, reference), **like}
+            row = {"inputs": "+".join(subset), "way": way, **detection(voxels, reference), **like}
+            tell(folder.name, row)
+            yield row
+
+
+def tell(whose: str, row: dict[str, Any]) -> None:
+    cells = " ".join(f"{name} {row[name]:.3f}" for name in FIGURES if row.get(name) is not None)
+    sys.stdout.write(f"{whose}: {row['inputs']} {row['way']} {cells}\n")
+    sys.stdout.flush()
 
 
 def means_of(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -177,8 +185,7 @@ def main(words: Sequence[str] | None = None) -> int:
     }
     records.write_record(arguments.documentation / "figures" / "synthetic_dir_hybrid_development.json", record)
     for row in record["means"]:
-        cells = " ".join(f"{name} {row[name]:.3f}" for name in FIGURES if row[name] is not None)
-        sys.stdout.write(f"{row['inputs']} {row['way']} {cells}\n")
+        tell("mean", row)
     return 0
 
 
