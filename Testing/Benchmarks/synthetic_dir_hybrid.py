@@ -37,13 +37,15 @@ from SynthMRILib.volume_io import read_volume
 CHECKOUT = Path(__file__).resolve().parents[2]
 HEADS, SUBJECT = mixtures.HEADS, mixtures.SUBJECT
 FIGURES = (*mixtures.FIGURES, "recall_at_1")
+#: What a hybrid is compared with and mixed with.
+SHIPPED = ("dictionary", "network", "combined")
 DEFINITIONS = {
     "network, dictionary": "the shipped network and the dictionary fit alone",
     "combined": mixing.RULE,
     "name of a run": "the hybrid of that run alone",
-    "run + dictionary, run + network": (
-        "mean, in equal parts, of the hybrid with the dictionary or the shipped network, after white matter and fluid "
-        "came to the darker of both levels and gray matter to the mean"
+    "run + dictionary, run + network, run + combined": (
+        "mean, in equal parts, of the hybrid with the dictionary, the shipped network or the method combined, after "
+        "white matter and fluid came to the darker of both levels and gray matter to the mean"
     ),
     "lesion_error": mixtures.DEFINITIONS["lesion_error"],
     "white_matter, fluid": mixtures.DEFINITIONS["white_matter, fluid"],
@@ -61,8 +63,8 @@ def ways(inputs: dict[str, Volume], beside: Bundle, runs: dict[str, Bundle]) -> 
     found["combined"] = at_common_levels(found["network"], fit, seen, share)
     for name, bundle in runs.items():
         found[name] = computed(bundle, seen, parameters)
-        found[f"{name} + dictionary"] = at_common_levels(found[name], fit, seen, 0.5)
-        found[f"{name} + network"] = at_common_levels(found[name], found["network"], seen, 0.5)
+        for other in SHIPPED:
+            found[f"{name} + {other}"] = at_common_levels(found[name], found[other], seen, 0.5)
     return found
 
 
