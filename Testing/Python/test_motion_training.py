@@ -116,9 +116,7 @@ def test_a_sample_depends_on_its_number_alone_and_is_told_a_severity_near_the_tr
 )
 def test_a_short_training_gives_a_bundle_of_the_task(a_pair_cache, tmp_path, task, network, figure):
     data = {"cache": str(a_pair_cache), "validation_cache": str(a_pair_cache), "network": network, "batch": 2}
-    small = {"validation_size": 24}
-    if task == "motion-severity":
-        small = {"validation_patches": 4, "thickness": 8, "drawn": 0.5}
+    small = {"validation_patches": 4, "thickness": 8} if task == "motion-severity" else {"validation_size": 24}
     if task == "motion-correction-gan":
         small["game"] = {"critic": "residual", "objective": "patch", "features": "none", "critic_features": [4, 4]}
     config = {

@@ -1,8 +1,7 @@
 """Training of the network that estimates the severity of motion, on the pairs that motion correction is trained on.
 
 What a patch is to be given is the effective displacement in that very patch: damage differs from place to place, and a
-network that is told the severity of the whole volume learns to know the volumes of its training instead. For the same
-reason part of the samples can move anew each time (`drawn_motion.py`).
+network that is told the severity of the whole volume learns to know the volumes of its training instead.
 """
 
 from __future__ import annotations
@@ -22,8 +21,7 @@ from ..networks.severity import SeverityNet
 from ..simulation.motion import effective_displacement
 from .cache import Cache
 from .configuration import from_mapping
-from .drawn_motion import DrawnMotionConfig, DrawnMotionSampler
-from .motion_patches import MotionPatchConfig, MotionPatchSampler, MotionSample
+from .motion_patches import MotionPatchConfig, MotionPatchSampler
 
 
 @dataclass(frozen=True)
@@ -33,8 +31,7 @@ class MotionSeverityConfig:
     Args:
         cache: packed pairs for training; validation_cache: packed pairs of held-out volumes.
         network: arguments of `SeverityNet`.
-        patches: ranges of the samples with the motion of the pairs.
-        drawn: share of samples whose motion is drawn anew; drawn_motion: its ranges.
+        patches: ranges of the samples.
         thickness: voxels of a patch along its first axis that are used: thin patches are many for the same time.
         batch: patches a step over all processes.
         variance_weight: weight of the likelihood that trains the variance output.
@@ -46,8 +43,6 @@ class MotionSeverityConfig:
     validation_cache: Path
     network: dict[str, Any] = field(default_factory=dict)
     patches: MotionPatchConfig = field(default_factory=MotionPatchConfig)
-    drawn: float = 0.0
-    drawn_motion: DrawnMotionConfig = field(default_factory=DrawnMotionConfig)
     thickness: int = 24
     batch: int = 8
     variance_weight: float = 0.1
@@ -63,24 +58,15 @@ class MotionSeverityTraining:
 
     def __init__(self, config: MotionSeverityConfig) -> None:
         self.config = config
-        cache = Cache(config.cache)
-        self.sampler = MotionPatchSampler(cache, config.patches, seed=config.seed)
-        weights = dict(config.patches.weights)
-        self.drawn = DrawnMotionSampler(cache, config.drawn_motion, seed=config.seed, weights=weights)
+        self.sampler = MotionPatchSampler(Cache(config.cache), config.patches, seed=config.seed)
         held_out = MotionPatchSampler(Cache(config.validation_cache), config.patches, seed=config.seed + 1)
-        self.held_out = self._stacked([held_out.sample(n) for n in range(config.validation_patches)])
+        self.held_out = self._samples(held_out, range(config.validation_patches))
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> MotionSeverityTraining:
         """From the "training" and "patches" of a configuration. Raises InputError for what it does not know."""
         patches = from_mapping(MotionPatchConfig, config.get("patches", {}), "patches")
-        training = dict(config.get("training", {}))
-        drawn = {"size": patches.size, **training.pop("drawn_motion", {})}
-        values = {
-            **training,
-            "patches": patches,
-            "drawn_motion": from_mapping(DrawnMotionConfig, drawn, "training.drawn_motion"),
-        }
+        values = {**config.get("training", {}), "patches": patches}
         return cls(from_mapping(MotionSeverityConfig, values, "training"))
 
     @property
@@ -93,12 +79,10 @@ class MotionSeverityTraining:
     def batch(self, step: int, rank: int, world: int) -> tuple[Tensor, Tensor]:
         share = self.config.batch // world
         first = step * self.config.batch + rank * share
-        drawn = round(self.config.drawn * share)
-        again = step * drawn * world + rank * drawn
-        samples = [self.drawn.sample(n) for n in range(again, again + drawn)]
-        return self._stacked(samples + [self.sampler.sample(n) for n in range(first + drawn, first + share)])
+        return self._samples(self.sampler, range(first, first + share))
 
-    def _stacked(self, samples: list[MotionSample]) -> tuple[Tensor, Tensor]:
+    def _samples(self, sampler: MotionPatchSampler, numbers: range) -> tuple[Tensor, Tensor]:
+        samples = [sampler.sample(n) for n in numbers]
         first = (self.config.patches.size - self.config.thickness) // 2
         part = slice(first, first + self.config.thickness)
         patches = np.stack([s.moved[part] for s in samples])[:, None]
