@@ -43,7 +43,6 @@ THICK_DISTANCE, THICK_GAP = 5.0, 0.5
 THICK_HEIGHT = 900
 #: Of the scan that motion is shown with.
 MOTION_SEED, MOTION_MM = 3, 1.0
-MOTION_HEIGHT = 760
 
 
 def main() -> None:
@@ -96,7 +95,11 @@ def compared(desktop: Any) -> Any:
 
 def super_resolution(desktop: Any) -> Any:
     """Before, after and their difference in linked views, as the layout shows them."""
-    panel = compared(desktop)
+    return with_difference(desktop, compared(desktop))
+
+
+def with_difference(desktop: Any, panel: Any) -> Any:
+    """A panel after its run, beside before, after and their difference."""
     screenshot_states.fold(panel, "compareCollapsibleButton")
     panel.ui.differenceCheckBox.click()
     desktop.process_events(50)
@@ -150,14 +153,7 @@ def motion(desktop: Any) -> Any:
     panel = open_module(desktop, "SynthMRI")
     panel.ui.taskTabWidget.setCurrentIndex(2)
     run(desktop, panel)
-    screenshot_states.fold(panel, "compareCollapsibleButton")
-    panel.ui.differenceCheckBox.click()
-    desktop.process_events(50)
-    desktop.wait_until(lambda: not panel.comparePanel.busy, timeout=SECONDS)
-    desktop.process_events(50)
-    views = {"SynthMRIBefore": "Before", "SynthMRIAfter": "After", "SynthMRIDifference": "Difference"}
-    pictures = [view_picture(name, label, size=(320, MOTION_HEIGHT)) for name, label in views.items()]
-    return side_by_side([panel_picture(desktop, panel, height=MOTION_HEIGHT), *pictures])
+    return with_difference(desktop, panel)
 
 
 def moving_node(name: str) -> Any:

@@ -47,7 +47,7 @@ def cluster() -> Iterator[LocalCluster]:
 def processes(cluster: LocalCluster) -> dict[str, int]:
     """Process numbers of the workers by address."""
     with Client(cluster.scheduler_address, set_as_default=False) as client:
-        client.wait_for_workers(2, timeout=120)
+        client.wait_for_workers(2, timeout=300)
         return client.run(os.getpid)
 
 
