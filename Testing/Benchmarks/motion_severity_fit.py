@@ -2,7 +2,8 @@
 
     python Testing/Benchmarks/motion_severity_fit.py RUN/bundle [--validate FILE] [--record]
 
-The model is written only when its rank correlation is higher than that of the installed one on the same volumes.
+The model is written only when its rank correlation is higher than that of the installed bundle, fitted in the same way
+to the same volumes.
 
 The bundle holds a network that estimates severity, or one that corrects motion: what that would change tells the
 severity. It learned from the training pairs, and is too sure on those, so the regression that turns its word and the
@@ -62,13 +63,14 @@ def main() -> int:
     parser.add_argument("--record", action="store_true", help="write the record of the figures")
     arguments = parser.parse_args()
     from SynthMRILib.bundles import load_bundle
+    from SynthMRILib.motion.estimate import severity_bundle
 
     bundle = load_bundle(arguments.bundle)
     rows = gathered(bundle, arguments.validate, arguments.pairs)
     model, figures, estimates, tried = calibrated(rows)
-    before, before_mm = shipped(rows)
+    _, before, estimates_before, _ = calibrated(gathered(severity_bundle(), arguments.validate, arguments.pairs))
     better = figures["rank_correlation"] > before["rank_correlation"]
-    estimates = estimates if better else before_mm
+    estimates = estimates if better else estimates_before
     kept = {f"{row['index']} {row['amount']:g}": float(e) for row, e in zip(rows, estimates)}
     estimates_path(arguments.validate).write_text(json.dumps(kept), encoding="utf-8")
     if better:
@@ -182,22 +184,6 @@ def calibrated(rows: list[Row]) -> tuple[SeverityModel, dict[str, Any], np.ndarr
         "clean_below_threshold": round(float((clean < threshold).mean()), 3),
     }
     return SeverityModel.from_section({"severity": values}), figures, estimates, tried
-
-
-def shipped(rows: list[Row]) -> tuple[dict[str, float], np.ndarray]:
-    """What the model that is installed reaches on the same volumes, and its estimates [mm]."""
-    from SynthMRILib.motion.estimate import severity_bundle
-
-    model = SeverityModel.from_section(severity_bundle().section)
-    estimates = np.array([model.estimate(row["features"]).severity_mm for row in rows])
-    truth = np.array([row["severity_mm"] for row in rows])
-    clean = estimates[truth == 0]
-    figures = {
-        "rank_correlation": round(float(stats.spearmanr(estimates, truth).statistic), 3),
-        "median_absolute_error_mm": round(float(np.median(np.abs(estimates - truth))), 3),
-        "clean_below_threshold": round(float((clean < model.threshold_mm).mean()), 3),
-    }
-    return figures, estimates
 
 
 def left_out(rows: list[Row], names: tuple[str, ...], ridge: float) -> np.ndarray:
