@@ -5,8 +5,8 @@
     python Testing/Benchmarks/motion_autofocus.py PAIRS.safetensors --rows rows.log more_rows.log --record
     python Testing/Benchmarks/motion_autofocus.py PAIRS.safetensors --bounds --record
 
-The last one adds to the record what poses of the same kind gain that were fitted to the volume without motion, along
-the axis that gains most: no search can be expected to find more. Slices (2D) are left out.
+The last one writes a record of its own: what poses of the same kind gain that were fitted to the volume without motion,
+along the axis that gains most. Slices (2D) are left out.
 
 PAIRS is a cache of `synthmri pack-motion` of the validation part. Each pair gives the gain in PSNR and SSIM over the
 volume with motion, everything registered, and the fall of the entropy of both volumes.
@@ -24,7 +24,7 @@ import numpy as np
 from motion_quality import figures
 
 CHECKOUT = Path(__file__).resolve().parents[2]
-RECORD = CHECKOUT / "Documentation" / "figures" / "motion_autofocus.json"
+FIGURES = CHECKOUT / "Documentation" / "figures"
 sys.path.insert(0, str(CHECKOUT / "SynthMRI"))
 from SynthMRILib.evaluation import records  # noqa: E402
 from SynthMRILib.evaluation.metrics import psnr, quality_mask  # noqa: E402
@@ -41,7 +41,7 @@ def main() -> int:
     parser.add_argument("--rows", type=Path, nargs="*", default=[], help="error output of runs with --only")
     parser.add_argument("--only", type=int, nargs="*", help="indices of the pairs to look at")
     parser.add_argument("--record", action="store_true", help="write the record of the figures")
-    parser.add_argument("--bounds", action="store_true", help="add to the record what the true volume would find")
+    parser.add_argument("--bounds", action="store_true", help="measure what the true volume would find instead")
     arguments = parser.parse_args()
     if arguments.bounds:
         return bounds(Cache(arguments.pairs), write=arguments.record)
@@ -60,13 +60,13 @@ def main() -> int:
         "rows": rows,
     }
     if arguments.record:
-        records.write_record(RECORD, record)
+        records.write_record(FIGURES / "motion_autofocus.json", record)
     sys.stdout.write(json.dumps(record["summary"], indent=2) + "\n")
     return 0
 
 
 def bounds(cache: Cache, *, write: bool) -> int:
-    """What poses that were fitted to the volume without motion gain, by order, and written into the record."""
+    """What poses that were fitted to the volume without motion gain, by order."""
     rows = []
     for index in range(0, len(cache), 2):
         if "2d" not in cache.entries[index].extra["sequence"]:
@@ -82,7 +82,7 @@ def bounds(cache: Cache, *, write: bool) -> int:
         "rows": rows,
     }
     if write:
-        records.write_record(RECORD, json.loads(RECORD.read_text(encoding="utf-8")) | {"bounds": found})
+        records.write_record(FIGURES / "motion_autofocus_bounds.json", found)
     sys.stdout.write(json.dumps({k: v for k, v in found.items() if k != "rows"}, indent=2) + "\n")
     return 0
 
@@ -107,7 +107,7 @@ def bound(cache: Cache, index: int) -> dict[str, Any]:
         for numbers, parts, rounds in ((SHIFTS, WHOLE, 2), (RIGID, (2, 2, 2), 3)):
             search = PoseSearch(image, spacing, search.groups, parts=parts, poses=search.poses, fast=True)
             for _ in range(rounds):
-                search.refine(1.0, numbers=numbers, truth=truth)
+                search.fit_to(truth, 1.0, numbers=numbers)
             made = np.maximum(search.corrected(), 0).transpose(back)
             gains.append(psnr(still, made, mask=mask) - before)
     return {

@@ -38,21 +38,20 @@ def main() -> int:
     arguments = parser.parse_args()
     bundle, cache = load_bundle(arguments.bundle), Cache(arguments.validate)
     known = gathered(bundle, arguments.validate, 10**6)
-    tried = calibrated(known)[3]
-    name, ridge = max(tried, key=tried.get).split(", ridge ")
-    names = tuple(n for n in SETS[name] if n in known[0]["features"])
+    chosen = calibrated(known)[1]
+    names = tuple(n for n in SETS[chosen["features"]] if n in known[0]["features"])
     rows = []
     for row in known:
         if row["amount"] in (0.0, 1.0):
             others = [other for other in known if other["subject"] != row["subject"]]
-            rows.append(estimated(bundle, cache, row, model_of(others, names, float(ridge), {})))
+            rows.append(estimated(bundle, cache, row, model_of(others, names, chosen["ridge"], {})))
             sys.stderr.write(json.dumps(rows[-1]) + "\n")
     record = {
         "command": "motion_severity_autofocus.py BUNDLE --record",
         "commit": records.current_commit(CHECKOUT),
         "bundle_sha256": bundle.weights_sha256,
         "data": "heads 13 to 15 and longitudinal03, held out; each subject estimated without itself",
-        "features": f"{name}, ridge {ridge}",
+        "features": f"{chosen['features']}, ridge {chosen['ridge']:g}",
         **{kind: figures(rows, kind) for kind in ("estimate_mm", "with_undone_mm")},
         "rows": rows,
     }

@@ -173,6 +173,7 @@ def calibrated(rows: list[Row]) -> tuple[SeverityModel, dict[str, Any], np.ndarr
     figures = {
         "held_out_volumes": len(rows),
         "features": name,
+        "ridge": ridge,
         "rank_correlation": round(correlation, 3),
         "rank_correlation_of_moved": round(float(stats.spearmanr(logs[truth > 0], truth[truth > 0]).statistic), 3),
         "rank_correlation_network_alone": round(

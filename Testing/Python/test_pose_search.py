@@ -120,6 +120,6 @@ def test_the_true_volume_tells_how_much_could_be_gained():
     gains = []
     for truth in (None, still):
         search = PoseSearch(head, (2.0, 2.0, 2.0), Lines(head.shape))
-        search.refine(20.0 if truth is None else 1.0, truth=truth)
+        search.refine(20.0) if truth is None else search.fit_to(truth, 1.0)
         gains.append(psnr(still, search.corrected()) - psnr(still, head))
     assert gains[1] > gains[0] and gains[1] > 1

@@ -115,18 +115,17 @@ class PoseSearch:
             self.poses[block] = self.poses[block[0] - 1]
             self._fit(block, image, doubt, numbers)
 
-    def refine(self, doubt: float, *, numbers: int = SHIFTS, truth: np.ndarray | None = None) -> None:
-        """Improve the poses of each block by what all other groups foretell.
-
-        Args:
-            truth: the volume without motion, where it is known, in place of what is foretold: it tells how much poses
-                of this kind could gain.
-        """
+    def refine(self, doubt: float, *, numbers: int = SHIFTS) -> None:
+        """Improve the poses of each block by what all other groups foretell."""
         for block in self.groups.blocks():
             others = np.ones(len(self.poses))
             others[block] = 0
-            image = sharpened(self.corrected(others), SHARPENED) if truth is None else truth
-            self._fit(block, image, doubt, numbers)
+            self._fit(block, sharpened(self.corrected(others), SHARPENED), doubt, numbers)
+
+    def fit_to(self, truth: np.ndarray, doubt: float, *, numbers: int = SHIFTS) -> None:
+        """Improve the poses by the volume without motion, where it is known: how much could poses of this kind gain?"""
+        for block in self.groups.blocks():
+            self._fit(block, truth, doubt, numbers)
 
     def _fit(self, block: np.ndarray, image: np.ndarray, doubt: float, numbers: int) -> None:
         """Move the samples of a block to where they agree best with an image.

@@ -44,8 +44,7 @@ class SeverityEstimate:
     def with_undone(self, undone_mm: float) -> SeverityEstimate:
         """The severity before motion of this size was undone, where this is the severity after it.
 
-        Both are root mean square changes over the same edges, and what was found has little to do with what was not, so
-        their squares add up.
+        Both are root mean square changes over the same edges, taken as unrelated, so their squares add up.
         """
         severity, low, high = (float(np.hypot(v, undone_mm)) for v in (self.severity_mm, self.low_mm, self.high_mm))
         return replace(self, severity_mm=severity, low_mm=low, high_mm=high)

@@ -9,13 +9,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from .calibration import LEVELS, coverage, fit_multipliers, interval_score, rank_correlation, sparsification_area
 from .deviation import RISING, VOLUME_TERM, VOXEL_TERMS, DeviationModel
-from .subject_rules import FEWEST_SUBJECTS, Sampled, SubjectRule, rule_for, weights_of
+from .subject_rules import FEWEST_SUBJECTS, SubjectRule, rule_for, weights_of
+
+if TYPE_CHECKING:
+    from .case_sampling import Sample
 
 #: Voxels of each volume that the weights are fitted and compared on (samples are in random order), and the penalty on
 #: the distance of the weights from the network alone.
@@ -30,12 +33,12 @@ SMALLEST_ERROR = 1e-4
 LAPLACE_68 = float(-np.log(1 - 0.68))
 
 
-def deviation_of(sample: Sampled, model: DeviationModel | None) -> np.ndarray:
+def deviation_of(sample: Sample, model: DeviationModel | None) -> np.ndarray:
     """Deviation of the sampled voxels in units of the reference intensity, before multipliers; None: the network's."""
     return sample.total if model is None else model.deviation(sample.terms) * np.float32(sample.unit)
 
 
-def terms_of(samples: Sequence[Sampled], form: str | Sequence[str]) -> list[str]:
+def terms_of(samples: Sequence[Sample], form: str | Sequence[str]) -> list[str]:
     """Names of the terms of a form (see FORMS) that all samples have; a form may also be a list of names."""
     if not isinstance(form, str):
         return list(form)
@@ -43,7 +46,7 @@ def terms_of(samples: Sequence[Sampled], form: str | Sequence[str]) -> list[str]
     return [name for name in wanted if all(name in s.terms for s in samples)]
 
 
-def fit_model(samples: Sequence[Sampled], form: str | Sequence[str] = "model") -> DeviationModel:
+def fit_model(samples: Sequence[Sample], form: str | Sequence[str] = "model") -> DeviationModel:
     """The weights of a form (see `terms_of`) that describe the errors of the samples best."""
     from scipy.optimize import minimize
 
@@ -82,13 +85,13 @@ def _range_of(name: str, values: np.ndarray, weights: np.ndarray) -> tuple[float
     return tuple(float(f"{values[order[min(place, last)]]:.6g}") for place in places)
 
 
-def multipliers_by(rule: SubjectRule, samples: Sequence[Sampled], model: DeviationModel | None) -> dict[int, float]:
+def multipliers_by(rule: SubjectRule, samples: Sequence[Sample], model: DeviationModel | None) -> dict[int, float]:
     """Interval multipliers for the deviation as the rule says."""
     found = [fit_weighted_multipliers(part, model) for part in rule.for_multipliers(samples)]
     return {level: max(one[level] for one in found) for level in LEVELS}
 
 
-def fit_weighted_multipliers(samples: Sequence[Sampled], model: DeviationModel | None) -> dict[int, float]:
+def fit_weighted_multipliers(samples: Sequence[Sample], model: DeviationModel | None) -> dict[int, float]:
     """Interval multipliers for the deviation, with the weights of `weights_of`."""
     errors, deviations = [s.error for s in samples], [deviation_of(s, model) for s in samples]
     weights = [np.full(e.size, w / e.size) for e, w in zip(errors, weights_of(samples))]
@@ -96,7 +99,7 @@ def fit_weighted_multipliers(samples: Sequence[Sampled], model: DeviationModel |
 
 
 def leave_one_out(
-    samples: Sequence[Sampled],
+    samples: Sequence[Sample],
     *,
     form: str | Sequence[str] | None,
     rule: SubjectRule | None = None,
@@ -120,7 +123,7 @@ def leave_one_out(
     return [rows[n] for n in range(len(samples))]
 
 
-def figures(sample: Sampled, model: DeviationModel | None, multipliers: dict[int, float]) -> dict[str, Any]:
+def figures(sample: Sample, model: DeviationModel | None, multipliers: dict[int, float]) -> dict[str, Any]:
     """Coverage by level, rank correlation, AUSE and negative log-likelihood of one case."""
     deviation, error = deviation_of(sample, model)[:VOXELS_COMPARED], sample.error[:VOXELS_COMPARED]
     covered = coverage(error, deviation, multipliers)
@@ -183,7 +186,7 @@ def by_subject(rows: list[dict[str, Any]]) -> dict[str, dict[str, float]]:
 
 
 def chosen_model(
-    samples: Sequence[Sampled], rule: SubjectRule | None = None
+    samples: Sequence[Sample], rule: SubjectRule | None = None
 ) -> tuple[DeviationModel | None, dict[str, Any]]:
     """The fitted form for which leaving out each subject in turn shows the best likelihood; None: the network alone.
 
@@ -205,7 +208,7 @@ def chosen_model(
     return fit_model(deciding, best) if best in FORMS else None, facts
 
 
-def all_left_out(samples: Sequence[Sampled], rule: SubjectRule | None = None) -> dict[str, list[dict[str, Any]]]:
+def all_left_out(samples: Sequence[Sample], rule: SubjectRule | None = None) -> dict[str, list[dict[str, Any]]]:
     """Rows of `leave_one_out` for the network alone and for each form of the model whose terms differ."""
     found, seen = {"network_alone": leave_one_out(samples, form=None, rule=rule)}, []
     for form in FORMS:
@@ -215,7 +218,7 @@ def all_left_out(samples: Sequence[Sampled], rule: SubjectRule | None = None) ->
     return found
 
 
-def likelihood(samples: Sequence[Sampled], rows: list[dict[str, Any]], rule: SubjectRule) -> float:
+def likelihood(samples: Sequence[Sample], rows: list[dict[str, Any]], rule: SubjectRule) -> float:
     """Mean negative log-likelihood, by `weights_of`, of the subjects that the rule fits the model on."""
     deciding = rule.for_model(samples)
     kept = [row["negative_log_likelihood"] for s, row in zip(samples, rows) if any(s is one for one in deciding)]

@@ -11,26 +11,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
+if TYPE_CHECKING:
+    from .case_sampling import Sample
 
 REAL = "real"
 #: Subjects that a form of the deviation can be chosen from, and real ones that decide without the simulated ones.
 FEWEST_SUBJECTS = 3
-
-
-class Sampled(Protocol):
-    """What is needed of a sampled case; see `case_sampling.Sample`."""
-
-    name: str
-    subject: str
-    group: str
-    trained_on: bool
-    error: np.ndarray
-    total: np.ndarray
-    terms: dict[str, np.ndarray]
-    unit: float
 
 
 @dataclass(frozen=True)
@@ -50,17 +38,17 @@ class SubjectRule:
     quantiles_of: str = ""
     seen_widen: bool = False
 
-    def for_model(self, samples: Sequence[Sampled]) -> list[Sampled]:
+    def for_model(self, samples: Sequence[Sample]) -> list[Sample]:
         """The samples that the model of the deviation is fitted on; never none where there are samples."""
         return _of_group(samples, self.fitted_on) or list(samples)
 
-    def for_multipliers(self, samples: Sequence[Sampled]) -> list[list[Sampled]]:
+    def for_multipliers(self, samples: Sequence[Sample]) -> list[list[Sample]]:
         """Sets of samples that each give multipliers, of which the largest counts; never none of some."""
         group = _of_group(samples, self.quantiles_of) or list(samples)
         unseen = [s for s in group if not s.trained_on]
         return [unseen, group] if self.seen_widen and unseen else [unseen or group]
 
-    def as_dict(self, samples: Sequence[Sampled]) -> dict[str, Any]:
+    def as_dict(self, samples: Sequence[Sample]) -> dict[str, Any]:
         """The rule and how many subjects it lets decide, JSON types only."""
         deciding = [s for part in self.for_multipliers(samples) for s in part]
         return {
@@ -84,14 +72,14 @@ RULES: dict[str, SubjectRule] = {
 }
 
 
-def rule_for(samples: Sequence[Sampled]) -> SubjectRule:
+def rule_for(samples: Sequence[Sample]) -> SubjectRule:
     """Real subjects decide alone where there are three or more, one of them not seen in training; else groups alike."""
     real = _of_group(samples, REAL)
     enough = len({s.subject for s in real}) >= FEWEST_SUBJECTS and any(not s.trained_on for s in real)
     return REAL_DECIDE if enough else ALIKE
 
 
-def weights_of(samples: Sequence[Sampled]) -> list[float]:
+def weights_of(samples: Sequence[Sample]) -> list[float]:
     """Weight of each case: groups alike, within a group subjects alike, within a subject cases alike. They sum to 1."""
     groups = {s.group: set() for s in samples}
     for sample in samples:
@@ -100,5 +88,5 @@ def weights_of(samples: Sequence[Sampled]) -> list[float]:
     return [1 / (len(groups) * len(groups[group]) * cases.count((group, subject))) for group, subject in cases]
 
 
-def _of_group(samples: Sequence[Sampled], group: str) -> list[Sampled]:
+def _of_group(samples: Sequence[Sample], group: str) -> list[Sample]:
     return [s for s in samples if group in ("", s.group)]
