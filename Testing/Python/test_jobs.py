@@ -1,6 +1,5 @@
 """Jobs that go well: what comes back, what is told meanwhile, what stays warm. Always with a real child process."""
 
-import itertools
 import os
 import subprocess
 import sys
@@ -23,6 +22,7 @@ from SynthMRILib.errors import JobError
 from SynthMRILib.jobs import protocol
 from SynthMRILib.jobs.client import JobClient
 from SynthMRILib.jobs.job import FinishedEvent, LogEvent, ProgressEvent
+from SynthMRILib.jobs.reporter import AT_LEAST_EVERY, AT_MOST_EVERY, ProgressReporter
 from SynthMRILib.volume import Grid, Volume
 
 
@@ -100,18 +100,45 @@ def test_progress_tells_the_part_done_and_the_time_left(client):
     assert [event.fraction for event in events] == sorted(event.fraction for event in events)
     assert len(reported) > 5
     assert reported[-1].message == "Tile 20 of 20"
-    for event in reported[3:]:
-        assert event.seconds_left == pytest.approx(events[-1].elapsed - event.elapsed, abs=0.5)
+    assert [event.elapsed for event in events] == sorted(event.elapsed for event in events)
 
 
-def test_a_long_silent_step_still_shows_life_every_three_seconds(client):
-    seen = [(time.monotonic(), 0.0)]
+def test_the_time_left_follows_from_the_pace_since_the_first_report():
+    sent, now = [], [100.0]
+    report = ProgressReporter(sent.append, clock=lambda: now[0])
+    report.begin(1)
+    for fraction, seconds_later in ((0.1, 5.0), (0.2, 2.0), (0.3, 2.0), (0.9, 3.0)):
+        now[0] += seconds_later
+        report(fraction, "Tile")
+    report.end()
+    assert [message["elapsed"] for message in sent] == [5.0, 7.0, 9.0, 12.0]
+    assert [message["seconds_left"] for message in sent] == [None, 16.0, 14.0, pytest.approx(0.9, abs=0.05)]
+
+
+def test_a_long_silent_step_still_shows_life(client):
+    seen = []
     job = submit(client, "sleep", seconds=3.5)
-    job.on_progress = lambda event: seen.append((time.monotonic(), event.elapsed))
+    job.on_progress = lambda event: seen.append(event.elapsed)
     job.wait(60)
-    seen.append((time.monotonic(), seen[-1][1]))
-    assert max(later - earlier for (earlier, _), (later, _) in itertools.pairwise(seen)) < 3
-    assert seen[-1][1] > 2
+    assert seen[-1] >= AT_LEAST_EVERY
+
+
+def test_life_is_shown_every_two_seconds_and_no_more_once_the_run_has_ended():
+    sent, now = [], [100.0]
+    report = ProgressReporter(sent.append, clock=lambda: now[0])
+    report.begin(1)
+    report(0.5, "Denoising")
+    for count in range(2, 5):
+        now[0] += AT_LEAST_EVERY - 0.1
+        time.sleep(3 * AT_MOST_EVERY)
+        assert len(sent) == count - 1
+        now[0] += 0.1
+        wait_until(lambda count=count: len(sent) == count)
+        assert (sent[-1]["fraction"], sent[-1]["message"]) == (0.5, "Denoising")
+    report.end()
+    now[0] += 60.0
+    time.sleep(3 * AT_MOST_EVERY)
+    assert len(sent) == 4
 
 
 def test_callbacks_are_called_by_poll_in_the_thread_that_polls(client):
@@ -208,7 +235,7 @@ def test_closing_cancels_all_jobs_and_ends_the_child(folder):
     pid = client.facts["pid"]
     client.close()
     client.close()
-    wait_until(lambda: not is_running(pid), seconds=1)
+    wait_until(lambda: not is_running(pid))
     assert (running.state, queued.state) == ("cancelled", "cancelled")
     assert job_folders(folder) == []
     with pytest.raises(JobError, match="closed"):
@@ -220,7 +247,7 @@ def test_a_forgotten_client_takes_its_child_with_it(folder):
     submit(client, "add_one").wait(60)
     pid = client.facts["pid"]
     del client
-    wait_until(lambda: not is_running(pid), seconds=2)
+    wait_until(lambda: not is_running(pid))
 
 
 def test_a_job_submitted_by_a_thread_outlives_the_thread(folder):

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from cohort_support import hear_interrupts
 from job_support.running import (
+    MOMENT,
     behaviour_client,
     is_running,
     job_folders,
@@ -38,30 +39,31 @@ def cancel_and_measure(job) -> float:
     start = time.monotonic()
     job.cancel()
     with pytest.raises(Cancelled, match="nothing was changed"):
-        job.wait(10)
+        job.wait(60)
     return time.monotonic() - start
 
 
-def test_a_job_that_reports_progress_stops_at_once_and_the_child_stays_warm(client, tmp_path):
-    job = submit(client, "report_steps", seconds=2.0)
+def test_a_job_that_reports_progress_stops_at_once_and_the_child_stays_warm(client, tmp_path, monkeypatch):
+    monkeypatch.setattr("SynthMRILib.jobs.run.CANCEL_GRACE", MOMENT)
+    job = submit(client, "report_steps", seconds=4.0)
     poll_until_progress(job)
     pid = client.facts["pid"]
-    assert cancel_and_measure(job) < 1.0
+    assert cancel_and_measure(job) < MOMENT
     assert job_folders(tmp_path) == []
     assert submit(client, "add_one").wait(60).measurements["pid"] == pid
 
 
 @pytest.mark.parametrize("behaviour", ["sleep", "sleep_holding_pythons_lock", "multiply_matrices"])
-def test_what_cannot_be_interrupted_is_cancelled_within_a_second_and_leaves_nothing(client, tmp_path, behaviour):
+def test_what_cannot_be_interrupted_is_cancelled_at_once_and_leaves_nothing(client, tmp_path, behaviour):
     job = submit(client, behaviour, volume_of_ones(64), seconds=60)
     poll_until_progress(job, seconds=120)
     time.sleep(SURELY_BUSY)
     pid = client.facts["pid"]
-    assert cancel_and_measure(job) < 1.0
+    assert cancel_and_measure(job) < MOMENT
     assert job.state == "cancelled"
     assert job.result is None
     assert job_folders(tmp_path) == []
-    wait_until(lambda: not is_running(pid), seconds=2)
+    wait_until(lambda: not is_running(pid))
     assert submit(client, "add_one").wait(60).measurements["pid"] != pid
 
 
@@ -72,12 +74,12 @@ def test_cancel_ends_the_processes_that_the_child_started(client):
     grandchild = int(events[-1].message)
     assert is_running(grandchild)
     cancel_and_measure(job)
-    wait_until(lambda: not is_running(grandchild), seconds=2)
+    wait_until(lambda: not is_running(grandchild))
 
 
 def test_a_job_is_cancelled_at_once_while_its_child_still_starts(client, tmp_path):
     job = submit(client, "add_one")
-    assert cancel_and_measure(job) < 1.0
+    assert cancel_and_measure(job) < MOMENT
     assert job_folders(tmp_path) == []
     assert submit(client, "add_one").wait(60).outputs
 
@@ -107,7 +109,7 @@ def test_cancelling_twice_or_too_late_does_no_harm(client):
     job = submit(client, "sleep", seconds=60)
     poll_until_progress(job)
     job.cancel()
-    assert cancel_and_measure(job) < 1.0
+    assert cancel_and_measure(job) < MOMENT
 
 
 def start_parent(folder: Path, behaviour: str, *, seconds: float, ending: str) -> tuple[subprocess.Popen, int]:
@@ -129,11 +131,11 @@ LONG_WORK = ["sleep", "multiply_matrices", *(["sleep_holding_pythons_lock"] if s
 
 
 @pytest.mark.parametrize("behaviour", LONG_WORK)
-def test_the_child_of_a_killed_parent_is_gone_within_two_seconds(tmp_path, behaviour):
+def test_the_child_of_a_killed_parent_is_soon_gone(tmp_path, behaviour):
     parent, child = start_parent(tmp_path, behaviour, seconds=60, ending="wait")
     assert is_running(child)
     parent.kill()
-    wait_until(lambda: not is_running(child), seconds=2)
+    wait_until(lambda: not is_running(child))
     parent.communicate()
 
 
@@ -141,7 +143,7 @@ def test_the_folder_of_a_killed_parent_holds_no_voxels_and_is_removed_at_the_nex
     parent, child = start_parent(tmp_path, "sleep", seconds=60, ending="wait")
     parent.kill()
     parent.communicate()
-    wait_until(lambda: not is_running(child), seconds=2)
+    wait_until(lambda: not is_running(child))
     assert [file.name for left in job_folders(tmp_path) for file in left.iterdir()] in ([], [LOCK_NAME])
     with behaviour_client(tmp_path) as client:
         submit(client, "add_one").wait(60)
@@ -150,18 +152,18 @@ def test_the_folder_of_a_killed_parent_holds_no_voxels_and_is_removed_at_the_nex
 
 def test_a_parent_that_ends_without_closing_leaves_neither_child_nor_folder(tmp_path):
     parent, child = start_parent(tmp_path, "sleep", seconds=60, ending="leave")
-    parent.communicate(timeout=10)
+    parent.communicate(timeout=60)
     assert parent.returncode == 0
-    wait_until(lambda: not is_running(child), seconds=2)
+    wait_until(lambda: not is_running(child))
     assert job_folders(tmp_path) == []
 
 
 def test_ctrl_c_while_waiting_cancels_and_leaves_neither_child_nor_folder(tmp_path):
     parent, child = start_parent(tmp_path, "sleep", seconds=60, ending="wait")
     parent.send_signal(signal.SIGINT)
-    parent.communicate(timeout=10)
+    parent.communicate(timeout=60)
     assert parent.returncode != 0
-    wait_until(lambda: not is_running(child), seconds=2)
+    wait_until(lambda: not is_running(child))
     assert job_folders(tmp_path) == []
 
 

@@ -43,8 +43,8 @@ def test_an_interpreter_behind_a_launcher_is_told_and_ended_just_as_well(tmp_pat
         poll_until_progress(job)
         pid = client.facts["pid"]
         {"kill": lambda: os.kill(pid, signal.SIGKILL), "cancel": job.cancel, "close": client.close}[end]()
-        wait_until(lambda: job.poll() is not None and job.finished, seconds=1)
-        wait_until(lambda: not is_running(pid), seconds=1)
+        wait_until(lambda: job.poll() is not None and job.finished)
+        wait_until(lambda: not is_running(pid))
         if end == "kill":
             assert "memory ran out" in error_of(job, ResourceError)
 

@@ -21,10 +21,12 @@ class ProgressReporter:
 
     Args:
         send: sends one message to the parent.
+        clock: tells the time [s].
     """
 
-    def __init__(self, send: Callable[[Message], None]) -> None:
+    def __init__(self, send: Callable[[Message], None], clock: Callable[[], float] = time.monotonic) -> None:
         self._send = send
+        self._clock = clock
         self._lock = threading.Lock()
         self._job: int | None = None
         self._cancelled = threading.Event()
@@ -35,7 +37,7 @@ class ProgressReporter:
         with self._lock:
             self._cancelled.clear()
             self._job = job
-            self._begun = time.monotonic()
+            self._begun = self._clock()
             self._fraction, self._message = 0.0, "Preparing"
             self._first: tuple[float, float] | None = None
             self._end: float | None = None
@@ -45,7 +47,7 @@ class ProgressReporter:
         """The run is over: send its last report if that was held back, and nothing more about it."""
         with self._lock:
             if self._news:
-                self._send_report(time.monotonic())
+                self._send_report(self._clock())
             self._job = None
 
     def cancel(self, job: int) -> None:
@@ -66,7 +68,7 @@ class ProgressReporter:
             self._fraction = min(max(float(fraction), 0.0), 1.0)
             self._message = message
             self._news = True
-            self._estimate(time.monotonic())
+            self._estimate(self._clock())
             self._send_if_due()
 
     def _estimate(self, now: float) -> None:
@@ -77,7 +79,7 @@ class ProgressReporter:
             self._end = now + (now - started) * (1.0 - self._fraction) / (self._fraction - done)
 
     def _send_if_due(self) -> None:
-        now = time.monotonic()
+        now = self._clock()
         if self._job is not None and now - self._sent >= (AT_MOST_EVERY if self._news else AT_LEAST_EVERY):
             self._send_report(now)
 

@@ -17,6 +17,8 @@ from SynthMRILib.jobs.job import Job
 from SynthMRILib.volume import Grid, Volume
 
 HERE = Path(__file__).parent
+#: What happens at once has happened after this time [s], however busy the machine is.
+MOMENT = 20.0
 
 
 def launch_with_behaviour(arguments: list[str], options: dict) -> subprocess.Popen:
@@ -60,7 +62,7 @@ def is_running(pid: int) -> bool:
     return True
 
 
-def wait_until(condition: Callable[[], bool], *, seconds: float) -> float:
+def wait_until(condition: Callable[[], bool], *, seconds: float = MOMENT) -> float:
     """Time [s] until the condition held. Fails when it does not within `seconds`."""
     start = time.monotonic()
     while not condition():
