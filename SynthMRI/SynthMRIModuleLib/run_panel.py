@@ -9,6 +9,7 @@ from typing import Any, Protocol
 import slicer
 from slicer.i18n import tr as _
 
+from .pace import Pace
 from .progress_text import duration_text
 from .queue_list import QueueList
 from .run_controls import RunControls
@@ -53,6 +54,7 @@ class RunPanel:
         self._on_finished = on_finished
         self._controls = RunControls(ui, poll=self._poll)
         self._queue = QueueList(ui, logic)
+        self._pace = Pace()
         self._request: dict[str, Any] | None = None
         self._sound: tuple[object, ...] | None = None
         ui.applyButton.connect("clicked()", self._on_apply)
@@ -102,8 +104,8 @@ class RunPanel:
         off = _("Add to queue is off: {reason}") if running else _("Apply is off: {reason}")
         ui.findingsLabel.text = "\n".join(others)
         ui.findingsLabel.visible = bool(others)
-        ui.applyHintLabel.text = off.format(reason=errors[0]) if errors else ""
-        ui.applyHintLabel.visible = bool(errors)
+        hint = off.format(reason=errors[0]) if errors else self._pace.words(self._request)
+        ui.applyHintLabel.text, ui.applyHintLabel.visible = hint, bool(hint)
         ui.queueButton.enabled = not errors
         if not running:
             ui.applyButton.enabled = not errors
@@ -127,14 +129,14 @@ class RunPanel:
     def _start(self) -> None:
         from SynthMRILib.errors import SynthMRIError
 
-        goes_on = self._logic.running
+        goes_on, request = self._logic.running, self._request
         try:
-            self._logic.ensureDependencies(**self._request)
+            self._logic.ensureDependencies(**request)
             self._logic.start(
-                **self._request,
+                **request,
                 onProgress=self._controls.show_progress,
                 onLog=self._controls.append_log,
-                onFinished=self._finished,
+                onFinished=lambda result: self._finished(request, result),
                 onError=self._failed,
             )
         except SynthMRIError as error:
@@ -145,8 +147,9 @@ class RunPanel:
             self.show(self._request)
         self._queue.update()
 
-    def _finished(self, result: Any) -> None:
+    def _finished(self, request: dict[str, Any], result: Any) -> None:
         name, seconds = self._logic.latest
+        self._pace.learn(request, seconds)
         done = _("Done in {duration}.").format(duration=duration_text(seconds))
         if self._logic.running:
             done = f"{name}: {done}"

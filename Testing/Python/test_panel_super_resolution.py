@@ -6,7 +6,7 @@ import sys
 
 import numpy as np
 import pytest
-from module_support import head_node, scene_facts
+from module_support import SHAPE, head_node, scene_facts
 from panel_support import (
     checked,
     install_model,
@@ -62,6 +62,18 @@ def test_findings_about_the_input_are_shown_before_apply(desktop, panel):
     checked(desktop, panel)
     assert panel.ui.findingsLabel.visible and "slices are thick" in panel.ui.findingsLabel.text
     assert panel.ui.applyButton.enabled, "a warning does not stop anybody"
+
+
+def test_the_time_is_told_before_apply_once_a_run_with_the_same_settings_has_been_timed(desktop, panel, monkeypatch):
+    monkeypatch.setattr("SynthMRIModuleLib.run.Run.seconds", 40.0)
+    assert not panel.ui.applyHintLabel.visible
+    run_to_the_end(desktop, panel)
+    told = "Takes about {}, going by the last run with these settings."
+    assert panel.ui.applyHintLabel.visible and panel.ui.applyHintLabel.text == told.format("40 s")
+    panel.ui.inputSelector.setCurrentNode(head_node("FLAIR", shape=tuple(2 * n for n in SHAPE)))
+    assert checked(desktop, panel).ui.applyHintLabel.text == told.format("5 min"), "eight times the voxels"
+    select(panel.ui.enhancementComboBox, "Denoising")
+    assert "Takes" not in checked(desktop, panel).ui.applyHintLabel.text, "nothing like that has been run"
 
 
 def test_apply_adds_a_finer_volume_and_shows_it_beside_its_source(desktop, panel, slicer_scene):
