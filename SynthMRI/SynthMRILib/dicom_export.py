@@ -26,9 +26,9 @@ from .dicom_headers import quiet_pydicom
 from .errors import InputError, ResourceError
 from .findings import raise_on_error
 from .input_checks import check_grid, check_layout
+from .synthetic_marks import WORD as MARK
 from .volume import Volume
 
-MARK = "SYNTHETIC"
 #: Attributes of patient and study that a derived series shares with the series it was made from.
 SHARED = (
     *("PatientName", "PatientID", "IssuerOfPatientID", "PatientBirthDate", "PatientSex", "PatientAge", "PatientWeight"),

@@ -19,6 +19,8 @@ import pydicom
 from pydicom.dataset import Dataset
 from pydicom.errors import InvalidDicomError
 
+from .synthetic_marks import in_image_type
+
 #: Facts kept in `Volume.header`, and other names enhanced files have for them. Units as in DICOM (ms, mm, T, degrees).
 FACTS: dict[str, tuple[str, ...]] = {
     "RepetitionTime": (),
@@ -191,6 +193,8 @@ def _facts(places: list[Dataset], frames: tuple[Frame, ...]) -> dict[str, Any]:
             facts[name] = value
     agent = str(_or(_find(places, "ContrastBolusAgent"), "")).strip().upper()
     facts["ContrastAgent"] = agent not in ("", "NONE", "NO") or bool(places[0].get("ContrastBolusAgentSequence"))
+    if in_image_type(_find(places, "ImageType", "FrameType")):
+        facts["Synthetic"] = True
     is_rescaled = any((frame.slope, frame.intercept) != (1, 0) for frame in frames)
     kind = "int" if places[0].get("PixelRepresentation") else "uint"
     facts["PixelType"] = "float32" if is_rescaled else f"{kind}{places[0].get('BitsAllocated', 16)}"

@@ -19,12 +19,11 @@ import SimpleITK as sitk
 from .errors import InputError
 from .findings import raise_on_error
 from .input_checks import check_layout
+from .synthetic_marks import NOTICE_FIELD, PROVENANCE_FIELD, in_fields
 from .volume import Grid, Volume
 
 READERS = {".nrrd": "NrrdImageIO", ".nhdr": "NrrdImageIO", ".mha": "MetaImageIO", ".mhd": "MetaImageIO"}
 LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0])
-NOTICE_FIELD = "SynthMRI_notice"
-PROVENANCE_FIELD = "SynthMRI_provenance"
 LONGEST_HEADER = 1 << 20
 _SPACING_LINE = re.compile(rb"^(?:spacings|ElementSpacing|ElementSize)\s*[:=]\s*(.+?)\s*$", re.MULTILINE)
 _HEADER_END = re.compile(rb"\r?\n\r?\n|^ElementDataFile.*$", re.MULTILINE)
@@ -123,7 +122,7 @@ def _facts(image: sitk.Image, path: Path) -> dict[str, Any]:
     modality = image.GetMetaData("Modality") if "Modality" in keys else ""
     if modality.startswith("MET_MOD_") and modality not in ("MET_MOD_UNKNOWN", "MET_MOD_OTHER"):
         facts["Modality"] = modality.removeprefix("MET_MOD_")
-    if NOTICE_FIELD in keys:
+    if in_fields({key: image.GetMetaData(key) for key in keys}):
         facts["Synthetic"] = True
     if is_nrrd and "NRRD_space" not in keys:
         facts["OrientationUnknown"] = True

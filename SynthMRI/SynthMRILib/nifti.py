@@ -23,6 +23,7 @@ from .errors import InputError
 from .findings import raise_on_error
 from .input_checks import check_layout
 from .nifti_geometry import affine_of, geometry_fields, orientation_facts
+from .synthetic_marks import in_nifti
 from .volume import Grid, Volume
 
 HEADER = np.dtype(
@@ -119,7 +120,7 @@ def _read(file: BinaryIO, path: Path) -> Volume:
     extension = file.read(int(header["vox_offset"]) - HEADER.itemsize)
     voxels = _read_voxels(file, header, size[:3], path)
     affine = _exact(affine_of(header, path.name), extension)
-    return Volume(voxels, Grid(size[2::-1], affine), _facts(header))
+    return Volume(voxels, Grid(size[2::-1], affine), _facts(header, extension))
 
 
 def _read_header(file: BinaryIO, path: Path) -> np.ndarray:
@@ -166,13 +167,13 @@ def _is_scaled(header: np.ndarray) -> bool:
     return bool(np.isfinite(slope) and slope != 0 and np.isfinite(intercept) and (slope, intercept) != (1, 0))
 
 
-def _facts(header: np.ndarray) -> dict[str, Any]:
+def _facts(header: np.ndarray, extension: bytes) -> dict[str, Any]:
     """What the header says that is worth keeping; none of it is free text of a person."""
     pixel_type = "float32" if _is_scaled(header) else np.dtype(DATA_TYPES[int(header["datatype"])]).name
     facts = {"Format": "NIfTI", "PixelType": pixel_type, **orientation_facts(header)}
     if header["intent_code"] == LABEL_INTENT:
         facts["Intent"] = "label"
-    if bytes(header["descrip"]).startswith(b"SYNTHETIC"):
+    if in_nifti(bytes(header["descrip"]), extension[12:]):
         facts["Synthetic"] = True
     return facts
 

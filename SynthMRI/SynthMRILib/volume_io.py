@@ -23,6 +23,7 @@ from .findings import raise_on_error
 from .input_checks import check_grid, check_layout
 from .itk_io import read_itk, write_itk
 from .nifti import read_nifti, write_nifti
+from .synthetic_marks import in_sidecar
 from .volume import Volume
 
 READERS: dict[str, Callable[[Path], Volume]] = {
@@ -63,6 +64,8 @@ def read_volume(path: str | Path) -> Volume:
     except MemoryError as error:
         raise ResourceError(f"'{path.name}' does not fit into memory; close other programs or crop it.") from error
     raise_on_error(check_grid(volume.grid))
+    if in_sidecar(path):
+        volume.header["Synthetic"] = True
     return volume
 
 

@@ -20,6 +20,7 @@ NAMES = {
 MASK = r"mask|brain|bet|skull.?strip"
 #: DICOM tags by name.
 TAGS = {
+    "image type": "0008,0008",
     "description": "0008,103e",
     "repetition": "0018,0080",
     "echo": "0018,0081",

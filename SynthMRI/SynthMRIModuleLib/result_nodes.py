@@ -7,12 +7,15 @@ header of the NRRD file it is saved to: its storage node is the NRRD one, becaus
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import slicer
 
+from .contrasts import dicom_facts
 from .node_volume import thinned, write_volume
 
 if TYPE_CHECKING:
@@ -106,13 +109,28 @@ def remove_result_node(node: slicer.vtkMRMLScalarVolumeNode) -> None:
 
 
 def is_synthetic(node: slicer.vtkMRMLNode | None) -> bool:
-    """True for a volume that one of our tasks made."""
-    return node is not None and node.GetAttribute(SYNTHETIC_ATTRIBUTE) == "1"
+    """True for a volume that a task made: here, or in a file or DICOM series that is marked so."""
+    from SynthMRILib import synthetic_marks
+
+    if node is None:
+        return False
+    names = (synthetic_marks.SYNTHETIC_FIELD, synthetic_marks.NOTICE_FIELD)
+    if synthetic_marks.in_fields({name: node.GetAttribute(name) for name in names}):
+        return True
+    if not node.IsA("vtkMRMLVolumeNode"):
+        return False
+    storage = node.GetStorageNode()
+    file = storage.GetFullNameFromFileName() if storage is not None else None
+    if file and synthetic_marks.in_file(Path(file)):
+        return True
+    return synthetic_marks.in_image_type(dicom_facts(node).get("image type"))
 
 
 def is_result(node: slicer.vtkMRMLNode | None) -> bool:
-    """True for the volume that a task was asked for, not for maps and differences that go with it."""
-    return is_synthetic(node) and node.GetAttribute(OUTPUT_ATTRIBUTE) in (None, "output")
+    """True for the volume that a task was asked for here, not for maps and differences that go with it."""
+    if node is None or node.GetAttribute(SYNTHETIC_ATTRIBUTE) != "1":
+        return False
+    return node.GetAttribute(OUTPUT_ATTRIBUTE) in (None, "output")
 
 
 def source_of(node: slicer.vtkMRMLNode | None) -> slicer.vtkMRMLScalarVolumeNode | None:
@@ -135,9 +153,13 @@ def _same_size(one: slicer.vtkMRMLScalarVolumeNode, other: slicer.vtkMRMLScalarV
 
 
 def provenance_of(node: slicer.vtkMRMLNode) -> dict[str, Any]:
-    """What made this volume; empty for a volume that is not ours."""
-    text = node.GetAttribute(PROVENANCE_ATTRIBUTE)
-    return json.loads(text) if text else {}
+    """What made this volume; empty for a volume that is not ours, or that does not say it as an attribute."""
+    from SynthMRILib.synthetic_marks import PROVENANCE_FIELD
+
+    text = node.GetAttribute(PROVENANCE_ATTRIBUTE) or node.GetAttribute(PROVENANCE_FIELD)
+    with suppress(ValueError):
+        return json.loads(text) if text else {}
+    return {}
 
 
 def _mark(node: slicer.vtkMRMLScalarVolumeNode, *, role: str, task: str, provenance: dict[str, Any]) -> None:

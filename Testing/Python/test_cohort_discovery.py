@@ -50,7 +50,7 @@ def test_what_synthmri_made_is_no_input(tmp_path):
     (tmp_path / "b.json").write_text(json.dumps({"notice": "SYNTHETIC - not for diagnosis"}))
     found = find(tmp_path)
     assert [case.name for case in found.cases] == ["a"]
-    assert left_out(found)["b.nii.gz"] == "synthetic volume made by SynthMRI"
+    assert left_out(found)["b.nii.gz"] == "marked as synthetic"
 
 
 def test_a_folder_of_dicom_images_is_one_case(tmp_path):

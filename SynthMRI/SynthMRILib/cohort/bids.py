@@ -14,7 +14,7 @@ from .. import INTENDED_USE, __version__
 from ..errors import InputError
 from ..tasks.base import InputRole
 from .cases import Case, Skipped
-from .files import is_own_output, read_json, sidecar_of, stem_of, volume_suffix, walk, write_json, write_text
+from .files import read_json, reason_if_synthetic, sidecar_of, stem_of, volume_suffix, walk, write_json, write_text
 
 DESCRIPTION = "dataset_description.json"
 VERSION = "1.10.0"
@@ -54,7 +54,7 @@ def reason_to_skip(file: Path, suffixes: Sequence[str]) -> str:
     part = next((e.partition("-")[2] for e in entities if e.startswith("part-")), "mag")
     if part != "mag":
         return f"{part}, not magnitude"
-    return "synthetic volume made by SynthMRI" if is_own_output(file) else ""
+    return reason_if_synthetic(file)
 
 
 def make_case(source: Path, file: Path, role: InputRole) -> Case:

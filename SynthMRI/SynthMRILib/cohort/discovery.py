@@ -14,7 +14,7 @@ from ..errors import InputError
 from ..tasks.base import InputRole
 from . import bids, sessions
 from .cases import Case, Discovery, Skipped, only_role, without_repeats
-from .files import is_own_output, stem_of, volume_suffix, walk
+from .files import reason_if_synthetic, stem_of, volume_suffix, walk
 
 LAYOUTS = ("folder", "bids", "csv")
 LISTS = (".csv", ".tsv")
@@ -89,7 +89,11 @@ def folder_cases(source: Path, role: InputRole, *, output: Path) -> tuple[list[C
         relative = folder.relative_to(source)
         volumes = [name for name in names if volume_suffix(name)]
         others = [name for name in names if not volume_suffix(name)]
-        if any(is_dicom(folder / name) for name in others[:FILES_TRIED]):
+        images = [folder / name for name in others[:FILES_TRIED] if is_dicom(folder / name)]
+        reason = next(filter(None, map(reason_if_synthetic, images)), "")
+        if reason:
+            skipped.append(Skipped(relative.as_posix(), reason))
+        elif images:
             cases.append(_dicom_case(source, folder, role))
         else:
             skipped += [Skipped((relative / name).as_posix(), "no volume file") for name in others]
@@ -107,9 +111,7 @@ def reason_to_skip(file: Path) -> str:
     """Why a volume file is left out, or "" when it is taken."""
     if REGION_NAME.search(stem_of(file.name)):
         return "named like a mask or label map"
-    if is_own_output(file):
-        return "synthetic volume made by SynthMRI"
-    return ""
+    return reason_if_synthetic(file)
 
 
 def _file_case(source: Path, file: Path, role: InputRole, *, alone: bool) -> Case:

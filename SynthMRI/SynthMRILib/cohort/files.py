@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-from .. import SYNTHETIC_NOTICE
+from ..synthetic_marks import in_file
 from ..volume_io import READERS
 
 #: How the names of files and folders begin that exist only while something is written (also those of `volume_io`).
@@ -41,9 +41,9 @@ def walk(source: Path, avoided: Path) -> Iterator[tuple[Path, list[str]]]:
             yield Path(root), sorted(name for name in names if not name.startswith("."))
 
 
-def is_own_output(file: Path) -> bool:
-    """True when the JSON file beside a volume says that SynthMRI made it."""
-    return read_json(sidecar_of(file)).get("notice") == SYNTHETIC_NOTICE
+def reason_if_synthetic(file: Path) -> str:
+    """Why a volume that is marked as synthetic is left out; "" for any other, also for one that cannot be read."""
+    return "marked as synthetic" if in_file(file) else ""
 
 
 def read_json(file: Path) -> dict[str, Any]:

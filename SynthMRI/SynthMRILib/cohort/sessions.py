@@ -16,7 +16,7 @@ from ..errors import InputError
 from ..tasks.base import InputRole
 from . import bids
 from .cases import Case, Skipped
-from .files import is_own_output, stem_of, volume_suffix, walk
+from .files import reason_if_synthetic, stem_of, volume_suffix, walk
 
 #: BIDS suffix of a role; roles that are not here cannot be found in a data set.
 SUFFIX_OF_ROLE = {"flair": "FLAIR", "t1": "T1w", "t2": "T2w", "pd": "PDw", "mask": "mask"}
@@ -132,7 +132,7 @@ def reason_to_skip(file: Path, candidate: Candidate | None, wanted: set[str]) ->
         return "with contrast agent"
     if candidate.value("part") not in ("", "mag"):
         return f"{candidate.value('part')}, not magnitude"
-    return "synthetic volume made by SynthMRI" if is_own_output(file) else ""
+    return reason_if_synthetic(file)
 
 
 def _inputs(

@@ -16,6 +16,7 @@ from ..errors import BundleError, InputError
 from ..evaluation.baselines import upsample
 from ..evaluation.metrics import all_metrics, data_range
 from ..progress import Progress, no_progress
+from ..synthetic_marks import SYNTHETIC_FIELD
 from ..tasks import get_task
 from ..volume import Grid, Volume
 from ..volume_io import read_volume, write_volume
@@ -154,13 +155,13 @@ def _write_volumes(output: Path, comparison: Comparison) -> None:
     write_volume(comparison.before, output / FILES["before"], overwrite=True)
     write_volume(comparison.after, output / FILES["after"], overwrite=True, provenance=provenance)
     write_volume(comparison.difference, output / FILES["difference"], overwrite=True, provenance=provenance)
-    write_volume(comparison.reference, output / FILES["reference"], overwrite=True)
+    write_volume(comparison.reference, output / FILES["reference"], overwrite=True, synthetic=False)
 
 
 def _write_scene(path: Path, comparison: Comparison) -> None:
     peak = data_range(comparison.reference.voxels)
     largest = _largest_difference(comparison)
-    synthetic = {"SynthMRI.Synthetic": "true", "SynthMRI.IntendedUse": INTENDED_USE}
+    synthetic = {SYNTHETIC_FIELD: "1", "SynthMRI.IntendedUse": INTENDED_USE}
     volumes = [
         SceneVolume("Before (simulated scan)", FILES["before"], peak, peak / 2, attributes=synthetic),
         SceneVolume(f"After, synthetic ({comparison.method})", FILES["after"], peak, peak / 2, attributes=synthetic),
