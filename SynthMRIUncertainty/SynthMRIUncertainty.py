@@ -137,19 +137,18 @@ class SynthMRIUncertaintyWidget(ParameterNodeWidget):
     def initializeParameterNode(self) -> None:
         """Show the choices stored in the scene; volumes that fit are selected when none are yet."""
         from SynthMRIModuleLib.input_choice import fill_roles
-        from SynthMRIModuleLib.overlay import is_uncertainty, limit_percent
-        from SynthMRIModuleLib.result_nodes import is_result
+        from SynthMRIModuleLib.map_match import pair_to_show
+        from SynthMRIModuleLib.overlay import limit_percent
 
         self.bundleSelector.refresh()
         parameterNode = self.logic.getParameterNode()
         fill_roles(parameterNode, parameterNode.roles())
-        volumes = slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode")
+        image, uncertainty = pair_to_show(parameterNode.imageVolume, parameterNode.uncertaintyVolume)
         if not parameterNode.uncertaintyVolume:
-            parameterNode.uncertaintyVolume = next(filter(is_uncertainty, volumes), None)
-            parameterNode.threshold = limit_percent(parameterNode.uncertaintyVolume)
-        self._mapID = parameterNode.uncertaintyVolume.GetID() if parameterNode.uncertaintyVolume else None
-        if not parameterNode.imageVolume:
-            parameterNode.imageVolume = next(filter(is_result, volumes), None)
+            parameterNode.uncertaintyVolume = uncertainty
+            parameterNode.threshold = limit_percent(uncertainty)
+        self._mapID = uncertainty.GetID() if uncertainty else None
+        parameterNode.imageVolume = image
         self.setParameterNode(parameterNode)
 
     def updatePanel(self, _caller=None, _event=None) -> None:

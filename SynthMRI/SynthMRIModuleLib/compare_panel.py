@@ -14,8 +14,9 @@ from .choices import CompareMode
 from .compare_extras import CompareExtras
 from .comparison import Compared, Comparison
 from .difference import reason_no_difference
+from .map_match import reason_no_map, uncertainty_of
 from .plots import HISTOGRAM, JOINT
-from .result_nodes import OUTPUT_ATTRIBUTE, TASK_ATTRIBUTE, provenance_of, source_of, uncertainty_of
+from .result_nodes import OUTPUT_ATTRIBUTE, TASK_ATTRIBUTE, source_of
 from .thick_slices import TASK as THIN
 from .thick_slices import view_across
 
@@ -213,12 +214,3 @@ class ComparePanel(VTKObservationMixin):
         manager = slicer.app.layoutManager()
         if manager is not None:
             getattr(manager, connect_or_disconnect)("layoutChanged(int)", self._update)
-
-
-def reason_no_map(result: slicer.vtkMRMLScalarVolumeNode) -> str:
-    """Why no uncertainty of a result can be shown, in one sentence; empty when it can."""
-    if uncertainty_of(result) is not None:
-        return ""
-    if provenance_of(result).get("bundle", {}) is None:
-        return _("No network computed this result, so there is no uncertainty of it.")
-    return _("There is no uncertainty of this result; the module SynthMRI Uncertainty computes it.")

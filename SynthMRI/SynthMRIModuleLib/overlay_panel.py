@@ -9,6 +9,7 @@ from slicer.i18n import tr as _
 
 from .background_call import BackgroundCall
 from .cursor_readout import CursorReadout
+from .map_match import reason_not_its_map
 from .node_volume import voxels_on_node
 from .overlay import Overlay, limit_percent, reason_not_shown, scale_percent
 from .place_table import PlaceTable
@@ -50,8 +51,8 @@ class OverlayPanel:
         reason = reason_not_shown(parameter_node.imageVolume, parameter_node.uncertaintyVolume)
         self._ui.overlayButton.enabled = not reason
         self._ui.overlayButton.toolTip = reason or _("Lay the map over the synthetic volume in all slice views.")
-        self._ui.overlayHintLabel.text = reason
-        self._ui.overlayHintLabel.visible = bool(reason)
+        hint = reason or reason_not_its_map(parameter_node.imageVolume, parameter_node.uncertaintyVolume)
+        self._ui.overlayHintLabel.text, self._ui.overlayHintLabel.visible = hint, bool(hint)
         self._show_quality(None if reason else parameter_node.uncertaintyVolume)
         if not self._overlay.shows(parameter_node.imageVolume, parameter_node.uncertaintyVolume):
             self._ui.overlayButton.checked = False

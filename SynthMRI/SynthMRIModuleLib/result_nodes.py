@@ -138,20 +138,6 @@ def source_of(node: slicer.vtkMRMLNode | None) -> slicer.vtkMRMLScalarVolumeNode
     return node.GetNodeReference(SOURCE_REFERENCE) if node is not None else None
 
 
-def uncertainty_of(result: slicer.vtkMRMLNode | None) -> slicer.vtkMRMLScalarVolumeNode | None:
-    """The map of total uncertainty that belongs to a result: made from the same source, with as many voxels."""
-    source = source_of(result)
-    for node in slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode") if source is not None else ():
-        if node.GetAttribute(OUTPUT_ATTRIBUTE) == "total" and source_of(node) is source and _same_size(node, result):
-            return node
-    return None
-
-
-def _same_size(one: slicer.vtkMRMLScalarVolumeNode, other: slicer.vtkMRMLScalarVolumeNode) -> bool:
-    images = [node.GetImageData() for node in (one, other)]
-    return all(image is not None for image in images) and images[0].GetDimensions() == images[1].GetDimensions()
-
-
 def provenance_of(node: slicer.vtkMRMLNode) -> dict[str, Any]:
     """What made this volume; empty for a volume that is not ours, or that does not say it as an attribute."""
     from SynthMRILib.synthetic_marks import PROVENANCE_FIELD

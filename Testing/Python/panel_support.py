@@ -83,14 +83,40 @@ def shown_volumes(slicer: Any) -> dict[str, str]:
     return {name: slicer.mrmlScene.GetNodeByID(node_id).GetName() for name, node_id in ids.items()}
 
 
-def result_of(source: Any, *, task: str = "super-resolution", change: float = 5.0, role: str = "output") -> Any:
-    """A result node as a run makes it, twice as fine, brighter by `change`."""
+def result_of(
+    source: Any, *, task: str = "super-resolution", change: float = 5.0, role: str = "output", **made_as: Any
+) -> Any:
+    """A result node as a run makes it, twice as fine, brighter by `change`, or a map of uncertainty of one.
+
+    Args:
+        made_as: provenance that differs from `made_from`.
+    """
     from SynthMRILib.volume import Volume
     from SynthMRIModuleLib.node_volume import volume_from_node
     from SynthMRIModuleLib.result_nodes import SourceSnapshot, add_result_node
 
     volume = volume_from_node(source)
     voxels = np.kron(volume.voxels + change, np.ones((2, 2, 2)))
-    name = f"{source.GetName()} SYNTH {role}"
-    arguments = {"name": name, "role": role, "task": task, "provenance": {}}
-    return add_result_node(Volume(voxels, volume.grid.upsampled(2)), source=SourceSnapshot.of(source), **arguments)
+    name, provenance = f"{source.GetName()} SYNTH {role}", {**made_from(volume, task=task, role=role), **made_as}
+    return add_result_node(
+        Volume(voxels, volume.grid.upsampled(2)),
+        source=SourceSnapshot.of(source),
+        name=name,
+        role=role,
+        task=provenance["task"],
+        provenance=provenance,
+    )
+
+
+def made_from(volume: Any, *, task: str, role: str) -> dict[str, Any]:
+    """Provenance of the result of a task with usual settings, or of a map of its uncertainty."""
+    from SynthMRILib.provenance import volume_facts
+
+    is_map = role not in ("output", "residual")
+    return {
+        "task": "uncertainty" if is_map else task,
+        "bundle": {"name": "test-network", "version": "1", "sha256": "0" * 64},
+        "inputs": {"input": volume_facts(volume)},
+        "parameters": {"task": task} if is_map else {},
+        "created": "2026-01-01T00:00:00+00:00",
+    }

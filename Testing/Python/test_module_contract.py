@@ -37,6 +37,7 @@ FUNCTIONS = {
     "result_nodes.is_synthetic": ["node"],
     "result_nodes.is_result": ["node"],
     "input_choice.fill_roles": ["parameter_node", "fields"],
+    "map_match.pair_to_show": ["image", "uncertainty"],
     "result_nodes.source_of": ["node"],
     "result_nodes.provenance_of": ["node"],
     "node_volume.volume_from_node": ["node", "labels_allowed"],
