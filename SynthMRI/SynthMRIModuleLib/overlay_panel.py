@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 import slicer
 from slicer.i18n import tr as _
 
 from .background_call import BackgroundCall
+from .content_watch import ContentWatch
 from .cursor_readout import CursorReadout
 from .map_match import reason_not_its_map
 from .node_volume import voxels_on_node
@@ -33,6 +35,8 @@ class OverlayPanel:
         self._regions = PlaceTable(ui.regionsTableWidget, ui.regionSentenceLabel, region_columns())
         self._cursor = CursorReadout(self._say_value)
         self._search = BackgroundCall()
+        self._searched: tuple[Any, ...] = ()
+        self._watch = ContentWatch(self._look_again)
         ui.overlayButton.connect("toggled(bool)", self._on_toggled)
         self._clear()
 
@@ -56,6 +60,8 @@ class OverlayPanel:
         self._show_quality(None if reason else parameter_node.uncertaintyVolume)
         if not self._overlay.shows(parameter_node.imageVolume, parameter_node.uncertaintyVolume):
             self._ui.overlayButton.checked = False
+        elif self._searched and self._searched[-1] is not parameter_node.segmentationVolume:
+            self._look_again()
         self._overlay.adjust(**self._look())
 
     def _look(self) -> dict[str, Any]:
@@ -76,26 +82,45 @@ class OverlayPanel:
             self._cursor.follow(uncertainty, unit=100 * maximum / percent)
             self._look_for_regions(image, uncertainty)
 
+    def _look_again(self) -> None:
+        """Another segmentation gives the places other names, other voxels other places; those there are wrong now."""
+        if self._node is not None and self._searched:
+            self._look_for_regions(*self._searched[:2])
+
     def _look_for_regions(self, image: Any, uncertainty: Any) -> None:
+        from SynthMRILib.errors import SynthMRIError
+
+        self._searched = (image, uncertainty, self._node.segmentationVolume)
+        self._watch.watch(self._searched)
+        self._regions.show([])
         nodes = {"total": uncertainty, "image": image, "segmentation": self._node.segmentationVolume}
-        given = {name: voxels_on_node(node) for name, node in nodes.items() if node is not None}
-        self._ui.regionsLabel.text = _("Looking for the least trusted places...")
-        self._ui.regionsLabel.visible = True
+        self._say_regions(_("Looking for the least trusted places..."))
+        try:
+            given = {name: voxels_on_node(node) for name, node in nodes.items() if node is not None}
+        except SynthMRIError as error:
+            self._not_found(error)
+            return
         limit = limit_percent(uncertainty)
         self._search.start(
             lambda: find_regions(**{name: voxels.volume() for name, voxels in given.items()}, limit=limit),
             lambda found: self._show_regions(found, image),
+            self._not_found,
         )
+
+    def _not_found(self, error: Exception) -> None:
+        from SynthMRILib.errors import SynthMRIError
+
+        self._search.forget()
+        self._say_regions(_("The least trusted places could not be found: {reason}").format(reason=error))
+        if not isinstance(error, SynthMRIError):
+            logging.error("SynthMRI: unexpected failure", exc_info=error)
 
     def _show_regions(self, clusters: list[Any], image: Any) -> None:
         if image.GetScene() is None:
             return
         self._regions.show(region_rows(clusters, image))
-        self._ui.regionsLabel.text = (
-            _("Least trusted places, largest first. Select one to go there:")
-            if clusters
-            else _("No place is more uncertain than the limit.")
-        )
+        places = _("Least trusted places, largest first. Select one to go there:")
+        self._say_regions(places if clusters else _("No place is more uncertain than the limit."))
 
     def _show_quality(self, uncertainty: Any) -> None:
         """The traffic light in words: color alone would not do."""
@@ -106,10 +131,16 @@ class OverlayPanel:
 
     def _clear(self) -> None:
         self._search.forget()
+        self._searched = ()
+        self._watch.watch([])
         self._cursor.stop()
         self._regions.show([])
-        self._ui.regionsLabel.visible = False
+        self._say_regions("")
         self._say_scale("")
+
+    def _say_regions(self, text: str) -> None:
+        self._ui.regionsLabel.text = text
+        self._ui.regionsLabel.visible = bool(text)
 
     def _say_scale(self, text: str) -> None:
         self._ui.scaleLabel.text = text

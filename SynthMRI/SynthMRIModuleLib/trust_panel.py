@@ -9,6 +9,7 @@ import slicer
 from slicer.i18n import tr as _
 
 from .background_call import BackgroundCall
+from .content_watch import ContentWatch
 from .difference import reason_no_difference
 from .node_volume import voxels_on_node
 from .overlay import limit_percent, reason_not_shown
@@ -30,6 +31,8 @@ class TrustPanel:
     def __init__(self, ui: Any) -> None:
         self._ui = ui
         self._node: Any = None
+        self._asked_of: tuple[Any, ...] = ()
+        self._watch = ContentWatch(self._on_content)
         self._table = PlaceTable(ui.lesionTableWidget, ui.lesionSentenceLabel, lesion_columns())
         self._lesions, self._blend = BackgroundCall(), BackgroundCall()
         ui.lesionButton.connect("clicked()", self._on_lesions)
@@ -41,17 +44,32 @@ class TrustPanel:
         return self._lesions.running or self._blend.running
 
     def offer(self, node: Any) -> None:
-        """Follow the parameter node (imageVolume, uncertaintyVolume, lesionVolume, lesionPoints); None: leave."""
+        """Follow the parameter node (imageVolume, uncertaintyVolume, lesionVolume, lesionPoints); None: leave.
+
+        What was looked up, or is being looked up, is forgotten as soon as another one of them is selected or changes:
+        rows and sentence would be those of another volume, maybe of another patient.
+        """
         self._node = node
+        asked_of = (node.imageVolume, node.uncertaintyVolume, node.lesionVolume, node.lesionPoints) if node else ()
+        if [id(volume) for volume in asked_of] != [id(volume) for volume in self._asked_of]:
+            self._asked_of = asked_of
+            self._watch.watch(asked_of)
+            self._forget()
         if node is None:
-            self._lesions.forget()
-            self._blend.forget()
-            self._table.show([])
             return
         pair = reason_not_shown(node.imageVolume, node.uncertaintyVolume)
         no_lesions = "" if node.lesionVolume or node.lesionPoints else _("Select a lesion segmentation or points.")
         self._enable(self._ui.lesionButton, self._ui.lesionHintLabel, pair or no_lesions)
         self._enable(self._ui.blendButton, self._ui.blendHintLabel, pair or reason_no_blend(node.imageVolume))
+
+    def _on_content(self) -> None:
+        self._forget()
+        self.offer(self._node)
+
+    def _forget(self) -> None:
+        self._lesions.forget()
+        self._blend.forget()
+        self._table.show([])
 
     def _enable(self, button: Any, hint: Any, reason: str) -> None:
         button.enabled = not reason
