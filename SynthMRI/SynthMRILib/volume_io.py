@@ -94,9 +94,7 @@ def write_volume(
         ResourceError: the disk is full.
     """
     path = Path(path)
-    suffix = _suffix(path)
-    if suffix is None:
-        raise InputError(f"'{path.name}' has no suffix SynthMRI can write; use one of {', '.join(READERS)}.")
+    suffix = _writable_suffix(path)
     raise_on_error(check_layout(volume.grid.size) + check_grid(volume.grid))
     _check_target(path, _file_names(path, suffix, provenance), overwrite)
     is_replaced = path.exists()
@@ -107,6 +105,24 @@ def write_volume(
     if is_replaced and provenance is None:
         _remove_stale_provenance(path.parent / (path.name[: -len(suffix)] + ".json"))
     return written
+
+
+def files_of(path: Path, *, sidecar: bool = True) -> list[Path]:
+    """The files of a volume of this name, that one first. Raises InputError for a suffix that cannot be written.
+
+    Args:
+        path: file of the volume.
+        sidecar: with the JSON file beside it.
+    """
+    names = _file_names(path, _writable_suffix(path), {} if sidecar else None)
+    return [path.with_name(name) for name in reversed(names)]
+
+
+def _writable_suffix(path: Path) -> str:
+    suffix = _suffix(path)
+    if suffix is None:
+        raise InputError(f"'{path.name}' has no suffix SynthMRI can write; use one of {', '.join(READERS)}.")
+    return suffix
 
 
 def _reader(path: Path) -> Callable[[Path], Volume]:

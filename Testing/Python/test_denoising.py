@@ -175,7 +175,7 @@ def test_the_command_says_how_much_noise_it_found(
 
 def test_a_batch_denoises_a_folder(a_bundle: Bundle, tmp_path: Path) -> None:
     (tmp_path / "in").mkdir()
-    write_volume(a_volume(0.06), tmp_path / "in" / "one.nii.gz")
+    write_volume(a_volume(0.06), tmp_path / "in" / "one.nii.gz", synthetic=False)
     words = ["batch", "denoising", "--input", str(tmp_path / "in"), "--output", str(tmp_path / "out")]
     assert cli.main([*words, "--bundle", str(a_bundle.folder), "--set", "strength=2"]) == 0
     assert list((tmp_path / "out").rglob("*denoising*.nii.gz"))

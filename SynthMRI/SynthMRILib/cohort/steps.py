@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -20,6 +21,7 @@ from ..volume import Volume
 from ..volume_io import read_volume, write_volume
 from . import quality
 from .cases import Case
+from .files import sidecar_of
 from .records import DONE, FAILED, WRITING, Record, RecordStore
 from .settings import Settings
 
@@ -96,16 +98,20 @@ def finish(prepared: Prepared, result: TaskResult, settings: Settings, *, second
         "quality": measures,
         "facts": result_facts(result),
     }
-    check_free(store, facts["outputs"], overwrite=settings.overwrite)
+    check_free(store, facts["outputs"], case.inputs.values(), overwrite=settings.overwrite)
     store.write(Record(state=WRITING, finished=now(), **facts))
     _, writing = timed(lambda: write_outputs(case, result, store, facts, settings.task))
     durations = {**prepared.seconds, "run": seconds, "write": writing}
     return store.write(Record(state=DONE, finished=now(), seconds=durations, **facts))
 
 
-def check_free(store: RecordStore, outputs: dict[str, str], *, overwrite: bool) -> None:
-    """Raise InputError when an output would replace a file that no batch made."""
+def check_free(store: RecordStore, outputs: dict[str, str], inputs: Iterable[Path], *, overwrite: bool) -> None:
+    """Raise InputError when an output would replace an input of the case or, unless asked, what no batch made."""
+    read = {file.resolve() for path in inputs for file in (path, sidecar_of(path))}
     for path in outputs.values():
+        written = store.output / path
+        if read & {written.resolve(), sidecar_of(written).resolve()}:
+            raise InputError("The case's own input would be replaced by its output; choose another output folder.")
         if store.made_by(path) == "" and not overwrite:
             name = path.rpartition("/")[2]
             raise InputError(f"'{name}' exists already and is not of this batch; move it, or add --overwrite.")

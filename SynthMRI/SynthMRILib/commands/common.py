@@ -6,11 +6,9 @@ import argparse
 import json
 import sys
 import time
-from pathlib import Path
 from typing import Any
 
 from ..bundles import Bundle, load_bundle
-from ..errors import InputError
 
 PROGRESS_SECONDS = 1.0
 
@@ -34,14 +32,6 @@ def run_parameters(arguments: argparse.Namespace) -> dict[str, Any]:
 def chosen_bundle(arguments: argparse.Namespace) -> Bundle | None:
     """The bundle named on the command line, or None."""
     return load_bundle(arguments.bundle) if arguments.bundle else None
-
-
-def check_output(path: Path, *, overwrite: bool) -> None:
-    """Raises InputError before any work when the output could not be written."""
-    if path.exists() and not overwrite:
-        raise InputError(f"'{path.name}' exists already. Choose another name or add --overwrite.")
-    if not path.parent.is_dir():
-        raise InputError(f"The folder of '{path.name}' does not exist. Make it first.")
 
 
 class ConsoleProgress:

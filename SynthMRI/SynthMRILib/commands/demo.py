@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from .. import INTENDED_USE
+from ..volume_io import files_of
 from .common import ConsoleProgress, add_run_options, chosen_bundle, print_json, run_parameters
+from .targets import check_apart
 
 
 def add_parser(subparsers: argparse._SubParsersAction) -> None:
@@ -20,8 +22,9 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    from ..demo.run import run_demo
+    from ..demo.run import FILES, run_demo
 
+    check_apart([file for name in FILES.values() for file in files_of(arguments.output / name)], [arguments.template])
     record = run_demo(
         arguments.output,
         template=arguments.template,

@@ -9,8 +9,9 @@ from pathlib import Path
 from ..bundles import Bundle, find_bundles, load_bundle
 from ..errors import InputError
 from ..evaluation.degrade import DEGRADATIONS
-from .common import ConsoleProgress, check_output, print_json
+from .common import ConsoleProgress, print_json
 from .evaluate_set import add_set
+from .targets import check_apart, check_files
 
 
 def add_parser(subparsers: argparse._SubParsersAction) -> None:
@@ -58,7 +59,8 @@ def run_super_resolution(arguments: argparse.Namespace) -> int:
 
     check_task_options(arguments)
     if arguments.output:
-        check_output(arguments.output, overwrite=arguments.overwrite)
+        check_apart([arguments.output], [arguments.reference, arguments.mask])
+        check_files([arguments.output], overwrite=arguments.overwrite)
     checkout = records.find_checkout(Path.cwd()) if arguments.record else None
     bundles = chosen_bundles(arguments.bundle)
     record = evaluate(

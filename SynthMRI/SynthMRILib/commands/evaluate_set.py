@@ -8,7 +8,8 @@ import sys
 from pathlib import Path
 
 from ..errors import InputError
-from .common import ConsoleProgress, check_output, print_json
+from .common import ConsoleProgress, print_json
+from .targets import check_apart, check_files
 
 DESCRIPTION = """\
 Fidelity, variety, utility, efficiency and memorization of a set of synthetic volumes. Each folder holds one volume for
@@ -53,7 +54,8 @@ def run_set(arguments: argparse.Namespace) -> int:
     if arguments.pairs < 2:
         raise InputError(f"--pairs must be 2 or more, not {arguments.pairs}.")
     if arguments.output:
-        check_output(arguments.output, overwrite=arguments.overwrite)
+        check_apart([arguments.output], [arguments.real, arguments.synthetic, arguments.labels])
+        check_files([arguments.output], overwrite=arguments.overwrite)
     frame = Frame(arguments.size, arguments.spacing, arguments.slices)
     record = evaluate_sets(
         arguments.real,

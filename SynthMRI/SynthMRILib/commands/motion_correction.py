@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..errors import InputError
 from .common import add_run_options, run_parameters
 from .enhance import run_task
 
@@ -36,6 +37,8 @@ def run_motion_correction(arguments: argparse.Namespace) -> int:
     names = ("method", "force", "steps", "draws", "start")
     values = {**run_parameters(arguments), **{name: getattr(arguments, name) for name in names}}
     values["from_network"] = not arguments.from_input
+    if arguments.spread is not None and (arguments.method != "diffusion" or arguments.draws < 2):
+        raise InputError("--spread needs --method diffusion and --draws 2 or more. Leave it out, or add these.")
     return run_task(
         "motion-correction", arguments, values, describe=motion_in_words, others={"spread": arguments.spread}
     )

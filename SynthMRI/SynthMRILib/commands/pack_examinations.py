@@ -24,8 +24,10 @@ def run(arguments: argparse.Namespace) -> int:
     from ..training.configuration import from_mapping
     from ..training.dir_examinations import pack_examinations
     from ..training.dir_samples import SampleConfig
+    from .targets import check_apart
     from .train import read_config
 
+    check_apart([arguments.output], [arguments.heads, arguments.config])
     patches = read_config(arguments.config).get("patches", {}) if arguments.config else {}
     entries = pack_examinations(
         arguments.heads,

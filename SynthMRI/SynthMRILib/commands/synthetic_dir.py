@@ -10,7 +10,8 @@ from .. import INTENDED_USE
 from ..errors import InputError
 from ..tasks import get_task
 from ..volume_io import read_volume, write_volume
-from .common import ConsoleProgress, add_run_options, check_output, chosen_bundle, print_json, run_parameters, warn
+from .common import ConsoleProgress, add_run_options, chosen_bundle, print_json, run_parameters, warn
+from .targets import check_volumes
 
 INPUTS = {
     "flair": "FLAIR; its grid is that of the result (without it, that of T1w or T2w)",
@@ -48,7 +49,7 @@ def run(arguments: argparse.Namespace) -> int:
     files = {name: getattr(arguments, name) for name in INPUTS if getattr(arguments, name)}
     if not files.keys() - {"mask"}:
         raise InputError("No volume is given. Give FLAIR, T1w or T2w, best all of them.")
-    check_output(arguments.output, overwrite=arguments.overwrite)
+    check_volumes({"output": arguments.output}, inputs=files.values(), overwrite=arguments.overwrite)
     task = get_task("synthetic-dir")
     own = ("method", "formula", "factor", "smoothing", "registered", "bias_correction")
     values = {**run_parameters(arguments), **{name: getattr(arguments, name) for name in own}}

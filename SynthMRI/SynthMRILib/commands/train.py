@@ -12,6 +12,7 @@ from typing import Any
 
 from ..errors import InputError
 from ..training.configuration import TRAININGS
+from .targets import check_apart
 
 
 def add_parser(subparsers: argparse._SubParsersAction) -> None:
@@ -38,6 +39,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
 def run_packing_of_motion(arguments: argparse.Namespace) -> int:
     from ..training.motion_pairs import pack_motion
 
+    check_apart([arguments.output], [arguments.source])
     entries = pack_motion(
         arguments.source,
         arguments.data,

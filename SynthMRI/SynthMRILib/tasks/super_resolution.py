@@ -119,6 +119,9 @@ def check_parameters(parameters: SuperResolutionParameters) -> list[Finding]:
     if parameters.keep_acquired and parameters.method != "network":
         text = "Acquired frequencies are kept by the network alone: leave that off, or use the network."
         return [Finding("error", "keep-acquired", text)]
+    if parameters.residual and parameters.method != "network":
+        text = "What a result would change in the input is told for the network alone: leave out the residual."
+        return [Finding("error", "residual", text)]
     if parameters.tile < 0:
         return [Finding("error", "tile", "The tile size must be positive, or 0 to choose it automatically.")]
     return []
