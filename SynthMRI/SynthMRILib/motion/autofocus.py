@@ -27,6 +27,7 @@ SLAB = 96
 """Voxels to which a volume is cut along an axis that is not cut into groups while poses are looked for."""
 SHORTEST = 24
 """An axis of fewer voxels is not looked along."""
+SMALLEST_SHIFT_MM = 0.01
 DOUBTS = (20.0, 10.0)
 """See `BlockSamples.derivatives`: the first while kinds and axes are compared; of the best one both are tried."""
 LAST_DOUBTS = {"lines": (10.0, 5.0, 5.0, 5.0), "spokes": (10.0,)}
@@ -38,6 +39,24 @@ FINAL_PARTS = {"lines": 3, "spokes": 2}
 """Into how many parts the others are divided while poses are looked for, and when they are undone."""
 LEAST_FALL = {"lines": 9e-4, "spokes": 2e-4}
 """Fall of the entropy below which nothing is done, chosen on held-out pairs (`Benchmarks/motion_autofocus.py`)."""
+
+
+@dataclass(frozen=True)
+class FirstLook:
+    """What the search for shifts saw in a volume, over all kinds and axes, whether or not it counts as motion.
+
+    Args:
+        fall: the largest fall of the entropy of the edges.
+        shift_mm: the smallest root mean square of the shifts [mm]: a head that lies still seems to move a little, too.
+    """
+
+    fall: float
+    shift_mm: float
+
+    def features(self) -> dict[str, float]:
+        """As the estimate of severity takes it (`severity.py`): spread evenly."""
+        fall = float(np.sign(self.fall) * np.sqrt(1000 * abs(self.fall)))
+        return {"focus_fall": fall, "focus_shift": float(np.log(max(self.shift_mm, SMALLEST_SHIFT_MM)))}
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,6 +71,7 @@ class AutofocusResult:
         turns_deg: (groups,) [deg] angle of the turns that were undone.
         entropy_before, entropy_after: entropy of the edges of the volume.
         undone_mm: effective displacement between the volume before and after: how much of what shows was undone.
+        look: what the search saw at first.
     """
 
     voxels: np.ndarray
@@ -62,6 +82,7 @@ class AutofocusResult:
     entropy_before: float
     entropy_after: float
     undone_mm: float = 0.0
+    look: FirstLook = FirstLook(0.0, 0.0)
 
     @property
     def found(self) -> bool:
@@ -102,14 +123,8 @@ def autofocus(
     if not mask.any():
         return nothing
     spacing = np.array(grid.spacing[::-1])
-    ways = [(kind, axis) for kind in KINDS for axis in axes if _long_enough(voxels.shape, kind, axis)]
-    looked: dict[str, _Focus] = {}
-    for n, (kind, axis) in enumerate(ways):
-        progress(0.5 * n / len(ways), f"Autofocus: looking for {kind} ({n + 1} of {len(ways)})")
-        focus = _Focus(voxels, mask, spacing, kind, axis)
-        focus.look(DOUBTS[0])
-        if focus.fall > (looked[kind].fall if kind in looked else 0):
-            looked[kind] = focus
+    looked, look = _looked(voxels, mask, spacing, axes, part_of(progress, 0.0, 0.5))
+    nothing = replace(nothing, look=look)
     for n, focus in enumerate(looked.values()):
         focus.refine(part_of(progress, 0.5 + 0.4 * n / len(looked), 0.5 + 0.4 * (n + 1) / len(looked)))
     best = max((f for f in looked.values() if f.fall > f.least_fall), key=lambda f: f.fall, default=None)
@@ -119,7 +134,32 @@ def autofocus(
     found = best.result(voxels, mask, before)
     if found.fall <= best.least_fall:
         return nothing
-    return replace(found, undone_mm=effective_displacement(voxels, found.voxels, grid.spacing))
+    return replace(found, undone_mm=effective_displacement(voxels, found.voxels, grid.spacing), look=look)
+
+
+def first_look(voxels: np.ndarray, grid: Grid, *, progress: Progress = no_progress) -> FirstLook:
+    """What a search for shifts sees, without undoing anything; arguments as of `autofocus`."""
+    mask = head_mask(voxels)
+    if not mask.any():
+        return FirstLook(0.0, 0.0)
+    return _looked(voxels, mask, np.array(grid.spacing[::-1]), (0, 1, 2), progress)[1]
+
+
+def _looked(
+    voxels: np.ndarray, mask: np.ndarray, spacing: np.ndarray, axes: tuple[int, ...], progress: Progress
+) -> tuple[dict[str, _Focus], FirstLook]:
+    """The best axis of each kind that makes the edges fewer, and what was seen of all."""
+    ways = [(kind, axis) for kind in KINDS for axis in axes if _long_enough(voxels.shape, kind, axis)]
+    best: dict[str, _Focus] = {}
+    looks = []
+    for n, (kind, axis) in enumerate(ways):
+        progress(n / len(ways), f"Autofocus: looking for {kind} ({n + 1} of {len(ways)})")
+        focus = _Focus(voxels, mask, spacing, kind, axis)
+        looks.append(focus.look(DOUBTS[0]))
+        if focus.fall > (best[kind].fall if kind in best else 0):
+            best[kind] = focus
+    fall = max((look.fall for look in looks), default=0.0)
+    return best, FirstLook(fall, min((look.shift_mm for look in looks), default=0.0))
 
 
 def _long_enough(shape: tuple[int, ...], kind: str, axis: int) -> bool:
@@ -151,14 +191,21 @@ class _Focus:
     def least_fall(self) -> float:
         return LEAST_FALL[self.kind]
 
-    def look(self, doubt: float) -> None:
-        """Find shifts from nothing; those that were found before are kept if they make the edges fewer."""
+    def look(self, doubt: float) -> FirstLook:
+        """Find shifts from nothing; those that were found before are kept if they make the edges fewer.
+
+        Told is what was found now, also if it is not kept.
+        """
         before, entropy = self.search.poses.copy(), self._entropy
         self.search.poses[:] = 0
         if self.kind == "lines":
             self.search.outward(doubt)
         self.search.refine(doubt)
-        self._keep_better(before, entropy)
+        shift, self._entropy = self.search.shift_mm, self._entropy_now()
+        seen = FirstLook(self.fall, shift)
+        if self._entropy >= entropy:
+            self.search.poses, self._entropy = before, entropy
+        return seen
 
     def refine(self, progress: Progress) -> None:
         """Look once more with less doubt, then for turns as well."""
@@ -176,14 +223,6 @@ class _Focus:
         self.search.poses, self._entropy = best, entropy
         if not self.search.poses[:, SHIFTS:].any():
             self.search = shifts_alone
-
-    def _keep_better(self, before: np.ndarray, entropy: float) -> bool:
-        """Whether the present poses make the edges fewer; if not, the earlier ones are put back."""
-        self._entropy = self._entropy_now()
-        if self._entropy < entropy:
-            return True
-        self.search.poses, self._entropy = before, entropy
-        return False
 
     def _divided(self, voxels: np.ndarray, parts: int, center: np.ndarray, *, fast: bool = False) -> PoseSearch:
         lengths = np.array(voxels.shape) * self._spacing

@@ -10,8 +10,11 @@ from ..inference.precision import resolve_device
 from ..inference.runner import ready_network
 from ..progress import Progress
 from ..tasks.base import Parameters
+from .agreement import agreement_features
+from .autofocus import FirstLook
 from .block_severity import block_features
 from .features import image_features
+from .focused_severity import FocusedSeverityModel
 from .severity import SeverityEstimate, SeverityModel, contrast_features
 
 TASK = "motion-severity"
@@ -25,16 +28,28 @@ def severity_bundle() -> Bundle:
     return found[0]
 
 
-def estimate_severity(voxels: np.ndarray, parameters: Parameters, progress: Progress) -> SeverityEstimate:
+def estimate_severity(
+    voxels: np.ndarray, parameters: Parameters, progress: Progress, *, look: FirstLook | None = None
+) -> SeverityEstimate:
     """The severity of motion.
 
     Args:
         voxels: float32 (k, j, i) in network units.
         parameters: device of the run.
+        look: what autofocus saw in these voxels at first, where it has looked: then the estimate is better.
     """
     bundle = severity_bundle()
-    model = SeverityModel.from_section(bundle.section)
-    return model.estimate(all_features(bundle, voxels, parameters, progress))
+    features = all_features(bundle, voxels, parameters, progress)
+    quick = SeverityModel.from_section(bundle.section).estimate(features)
+    focused = FocusedSeverityModel.from_section(bundle.section)
+    if look is None or focused is None:
+        return quick
+    return focused.improved(quick, features | focused_features(voxels, look))
+
+
+def focused_features(voxels: np.ndarray, look: FirstLook) -> dict[str, float]:
+    """What an estimate with autofocus is made from besides the image itself, by name."""
+    return agreement_features(voxels) | look.features()
 
 
 def all_features(bundle: Bundle, voxels: np.ndarray, parameters: Parameters, progress: Progress) -> dict[str, float]:

@@ -19,7 +19,7 @@ from ..intensity import IntensityScale
 from ..motion.condition import UNKNOWN, condition_of
 from ..motion.decision import Decision, decide
 from ..motion.strength import Strength
-from ..progress import Progress, part_of
+from ..progress import Progress, no_progress, part_of
 from ..provenance import make_provenance
 from ..volume import Grid, Volume
 from .base import InputRole, NetworkInput, Parameters, TaskResult
@@ -124,13 +124,11 @@ class MotionCorrection:
             bundle = best_bundle(self.name)
         raise_on_error(self.check(inputs, bundle, parameters))
         from ..inference.runner import Stopwatch
-        from ..motion.estimate import estimate_severity
 
         stopwatch = Stopwatch()
         prepared = self.prepare(inputs, bundle, parameters, part_of(progress, 0.0, 0.02))
-        before = estimate_severity(prepared.voxels, parameters, part_of(progress, 0.02, 0.15))
-        part = part_of(progress, 0.15, 1.0)
-        outputs, before, after, decision, facts = self._correct(prepared, before, bundle, parameters, part)
+        part = part_of(progress, 0.02, 1.0)
+        outputs, before, after, decision, facts = self._correct(prepared, bundle, parameters, part)
         progress(1.0, "Done")
         motion = {
             "severity_before": before.as_dict(),
@@ -156,7 +154,6 @@ class MotionCorrection:
     def _correct(
         self,
         prepared: NetworkInput,
-        before: SeverityEstimate,
         bundle: Bundle | None,
         parameters: MotionCorrectionParameters,
         progress: Progress,
@@ -164,22 +161,26 @@ class MotionCorrection:
         """Volumes by role, the severity before and after what was done, what was decided, and the facts of the run."""
         from ..motion.estimate import estimate_severity
 
-        outputs, after, facts = {"output": unchanged(prepared.volume)}, before, {}
-        focused = prepared
+        outputs, facts = {"output": unchanged(prepared.volume)}, {}
+        focused, look, undone = prepared, None, 0.0
         if parameters.method in METHODS_WITH_AUTOFOCUS:
             from ..motion.autofocus import autofocus
 
             found = autofocus(prepared.voxels, prepared.volume.grid, progress=part_of(progress, 0.0, 0.5))
             facts["autofocus"] = found.as_dict()
+            look, undone = found.look, found.undone_mm
             if found.found:
-                after = estimate_severity(found.voxels, parameters, part_of(progress, 0.5, 0.55))
-                before = after.with_undone(found.undone_mm)
                 focused = replace(prepared, voxels=found.voxels)
+        before = estimate_severity(prepared.voxels, parameters, part_of(progress, 0.5, 0.55), look=look)
+        before = before.at_least(undone)
+        after = before.without(undone)
         if parameters.method == "measure":
             decision = decide(before, prepared.volume.spacing, bundle, force=parameters.force)
             return outputs, before, before, Decision("measured", decision.reason), facts
         if focused is not prepared:
             outputs["output"] = self.finish(focused, focused.voxels, parameters)
+        if parameters.uses_network and look is not None:  # networks are told what the image alone tells
+            after = estimate_severity(focused.voxels, parameters, no_progress)
         decision = decided(after, prepared, bundle, parameters, focused=focused is not prepared)
         if decision.correct and parameters.uses_network:
             from ..motion.correction import corrected

@@ -1,0 +1,128 @@
+"""The severity of motion [mm] from what autofocus sees in a volume, beside features of the image.
+
+Autofocus tells well whether a head moved, and how well k-space foretells itself (`agreement.py`) how much. Both go,
+with two features of the image, into a kernel ridge regression of the logarithm of the severity (Saunders et al. 1998):
+the severity of a volume is that of the examples whose features are near. Examples and weights are numbers in the
+metadata of the bundle; nothing is evaluated. The interval is conformal, as in `severity.py`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from ..errors import BundleError
+from .severity import SeverityEstimate
+
+SECTION = "severity_focused"
+NAMES = (
+    *("focus_fall", "focus_shift", "gradient_entropy", "air_ghosting"),
+    *("agreement_middle_median", "agreement_middle_most", "agreement_outer_least"),
+)
+OFFSET_MM = 0.2
+"""Added to a severity before its logarithm is taken, so that slight motion does not count most."""
+FARTHEST = 4.0
+"""Features count as at most so many standard deviations from their mean."""
+LINEAR = 0.3
+"""Share of a linear kernel beside the Gaussian one: where no example is near, the trend goes on."""
+WIDTH, RIDGE = 1.0, 0.3
+"""Of the Gaussian kernel [standard deviations a feature]; penalty on the weights."""
+
+
+@dataclass(frozen=True)
+class FocusedSeverityModel:
+    """Numbers of the estimate.
+
+    Args:
+        names: features in the order of the other lists.
+        center, spread: mean and standard deviation of each feature over the volumes that were learned from.
+        examples: (volumes, features) standardized; weights: of each volume.
+        intercept: mean of `log_severity` over these volumes.
+        quantile: half width of the interval, in the logarithm; coverage: the share it covers.
+        threshold_mm: below this estimate a volume counts as one without motion.
+    """
+
+    names: tuple[str, ...]
+    center: tuple[float, ...]
+    spread: tuple[float, ...]
+    examples: tuple[tuple[float, ...], ...]
+    weights: tuple[float, ...]
+    intercept: float
+    quantile: float = 0.0
+    coverage: float = 0.0
+    threshold_mm: float = 0.0
+
+    @classmethod
+    def from_section(cls, section: dict[str, Any]) -> FocusedSeverityModel | None:
+        """From the `synthmri` section of a bundle; None when it holds none. Raises BundleError for a broken one."""
+        if SECTION not in section:
+            return None
+        try:
+            values = dict(section[SECTION])
+            lists = {n: tuple(values[n]) for n in ("names", "center", "spread", "weights")}
+            examples = tuple(tuple(map(float, example)) for example in values["examples"])
+            model = cls(**{**values, **lists, "examples": examples})
+            if np.shape(model.examples) != (len(model.weights), len(model.names)):
+                raise ValueError
+        except (KeyError, TypeError, ValueError):
+            raise BundleError("The severity model of the bundle is broken. Install it again.") from None
+        return model
+
+    def as_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+    def logarithm(self, features: dict[str, float]) -> float:
+        """The estimate of `log_severity` from features by name. Raises KeyError for one that is missing."""
+        values = standardized(np.array([[features[name] for name in self.names]]), self.center, self.spread)
+        return float(self.intercept + (kernel(values, np.array(self.examples)) @ np.array(self.weights))[0])
+
+    def improved(self, quick: SeverityEstimate, features: dict[str, float]) -> SeverityEstimate:
+        """The estimate that was made from the image alone, with severity, interval and threshold of this model."""
+        middle = self.logarithm(features)
+        low, high = (severity_of_log(middle + sign * self.quantile) for sign in (-1, 1))
+        severity = severity_of_log(middle)
+        limits = {"coverage": self.coverage, "threshold_mm": self.threshold_mm}
+        return replace(quick, severity_mm=severity, low_mm=low, high_mm=high, **limits)
+
+
+def log_severity(severity_mm: float) -> float:
+    """What is estimated: the logarithm of the severity plus `OFFSET_MM`."""
+    return float(np.log(max(severity_mm, 0.0) + OFFSET_MM))
+
+
+def severity_of_log(value: float) -> float:
+    """Severity [mm] of a value of `log_severity`, not below zero."""
+    return float(max(np.exp(value) - OFFSET_MM, 0.0))
+
+
+def standardized(table: np.ndarray, center: Any, spread: Any) -> np.ndarray:
+    """Features (volumes, features) as standard deviations from their means, at most `FARTHEST`."""
+    return np.clip((table - np.asarray(center)) / np.asarray(spread), -FARTHEST, FARTHEST)
+
+
+def kernel(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """How alike volumes are (first, second), by their standardized features (volumes, features)."""
+    number = first.shape[1]
+    distance = ((first[:, None] - second[None]) ** 2).sum(axis=2) / number
+    return np.exp(-distance / (2 * WIDTH**2)) + LINEAR * first @ second.T / number
+
+
+def fit_focused(
+    features: list[dict[str, float]], severities_mm: list[float], *, names: tuple[str, ...] = NAMES
+) -> FocusedSeverityModel:
+    """A model without interval and threshold, from features by name and true severities [mm] of volumes."""
+    table = np.array([[row[name] for name in names] for row in features])
+    target = np.array([log_severity(s) for s in severities_mm])
+    center, spread = table.mean(axis=0), table.std(axis=0) + 1e-6
+    examples = standardized(table, center, spread).round(4)
+    weights = np.linalg.solve(kernel(examples, examples) + RIDGE * np.eye(len(examples)), target - target.mean())
+    return FocusedSeverityModel(
+        names=names,
+        center=tuple(center.tolist()),
+        spread=tuple(spread.tolist()),
+        examples=tuple(map(tuple, examples.tolist())),
+        weights=tuple(weights.tolist()),
+        intercept=float(target.mean()),
+    )

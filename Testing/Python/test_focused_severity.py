@@ -1,0 +1,141 @@
+"""The estimate of severity that knows what autofocus sees: its features, its regression, and how the task uses it."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from motion_support import a_head, a_severity_model, features_of, make_motion_bundles, moving_head
+from scipy import stats
+from SynthMRILib.bundles import METADATA, load_bundle
+from SynthMRILib.errors import BundleError
+from SynthMRILib.intensity import IntensityScale
+from SynthMRILib.motion.agreement import agreement_features
+from SynthMRILib.motion.autofocus import FirstLook, autofocus, first_look
+from SynthMRILib.motion.estimate import estimate_severity, focused_features
+from SynthMRILib.motion.features import image_features
+from SynthMRILib.motion.focused_severity import (
+    NAMES,
+    SECTION,
+    FocusedSeverityModel,
+    fit_focused,
+    log_severity,
+    severity_of_log,
+)
+from SynthMRILib.progress import no_progress
+from SynthMRILib.tasks import get_task
+
+TASK = get_task("motion-correction")
+SHAPE = (44, 48, 46)
+SIZES_MM = (0.6, 1.2, 2.5)
+
+
+def focused_of(volume) -> dict[str, float]:
+    voxels = IntensityScale.fit(volume.voxels).apply(volume.voxels)
+    return image_features(voxels) | focused_features(voxels, first_look(voxels, volume.grid))
+
+
+@pytest.fixture(scope="module")
+def examples():
+    """Features and severities of small heads with and without motion."""
+    results = [moving_head(size, shape=SHAPE) for size in SIZES_MM]
+    rows = [focused_of(volume) for result in results for volume in (result.moved, result.still)]
+    return rows, [severity for result in results for severity in (result.effective_mm, 0.0)]
+
+
+def test_outer_lines_agree_less_with_what_is_foretold_the_more_a_head_moved():
+    results = [moving_head(size, shape=SHAPE) for size in SIZES_MM]
+    rows = [agreement_features(results[0].still.voxels), *(agreement_features(r.moved.voxels) for r in results)]
+    assert set(rows[0]) <= {f"agreement_{b}_{n}" for b in ("middle", "outer") for n in ("least", "median", "most")}
+    falling = [row["agreement_middle_median"] for row in rows]
+    assert falling == sorted(falling, reverse=True) and falling[0] - falling[-1] > 0.1
+    for row in rows:
+        assert row["agreement_outer_least"] <= row["agreement_outer_median"] <= row["agreement_outer_most"] <= 0
+
+
+def test_agreement_knows_no_unit_and_is_finite_where_there_is_nothing_to_foretell():
+    voxels = a_head().voxels
+    for name, value in agreement_features(1000 * voxels).items():
+        assert value == pytest.approx(agreement_features(voxels)[name], abs=1e-3)
+    for empty in (np.zeros((8, 9, 10), np.float32), np.ones((3, 40, 40), np.float32)):
+        assert np.isfinite(list(agreement_features(empty).values())).all()
+
+
+def test_a_first_look_sees_more_in_a_head_that_moved_than_in_one_that_lay_still():
+    result = moving_head(2.5, shape=SHAPE)
+    moved, still = (first_look(volume.voxels, volume.grid) for volume in (result.moved, result.still))
+    assert moved.fall > max(still.fall, 0) and moved.shift_mm > 2 * still.shift_mm > 0
+    assert autofocus(result.moved.voxels, result.moved.grid).look == moved
+    assert autofocus(result.still.voxels, result.still.grid).look == still, "also where nothing is found"
+    assert first_look(np.zeros(SHAPE, np.float32), result.still.grid) == FirstLook(0.0, 0.0)
+
+
+def test_what_was_seen_is_spread_evenly_and_keeps_its_sign():
+    values = [FirstLook(fall, 0.5).features()["focus_fall"] for fall in (-4e-3, 0.0, 1e-3, 4e-3)]
+    assert values == pytest.approx([-2, 0, 1, 2])
+    assert FirstLook(0.0, 0.0).features()["focus_shift"] == pytest.approx(np.log(0.01))
+
+
+def test_the_regression_finds_a_bent_dependence_and_the_trend_goes_on_beyond_its_examples():
+    rng = np.random.default_rng(3)
+    rows = [dict(zip("ab", map(float, rng.uniform(-1, 1, 2)))) for _ in range(150)]
+    severity = lambda row: float(np.exp(row["a"] + 0.7 * row["b"] ** 2))  # noqa: E731
+    model = fit_focused(rows, [severity(row) for row in rows], names=("a", "b"))
+    others = [dict(zip("ab", map(float, rng.uniform(-0.9, 0.9, 2)))) for _ in range(50)]
+    found = [severity_of_log(model.logarithm(row)) for row in others]
+    assert stats.spearmanr(found, [severity(row) for row in others]).statistic > 0.98
+    beyond = [model.logarithm({"a": a, "b": 0.0}) for a in (1.0, 1.5, 2.0)]
+    assert beyond == sorted(beyond) and beyond[0] > model.logarithm({"a": 0.0, "b": 0.0})
+    assert severity_of_log(log_severity(0.0)) == pytest.approx(0, abs=1e-12)
+
+
+def test_a_model_survives_json_and_a_broken_one_is_refused(examples):
+    model = replace(fit_focused(*examples), quantile=0.4, coverage=0.9, threshold_mm=0.3)
+    section = json.loads(json.dumps({SECTION: model.as_dict()}))
+    assert FocusedSeverityModel.from_section(section) == model
+    assert model.names == NAMES
+    assert FocusedSeverityModel.from_section({}) is None, "a bundle need not hold one"
+    section[SECTION]["weights"].pop()
+    for broken in (section, {SECTION: {}}, {SECTION: 3}):
+        with pytest.raises(BundleError, match="Install it again"):
+            FocusedSeverityModel.from_section(broken)
+
+
+def test_the_estimate_of_the_image_alone_gets_another_severity_interval_and_threshold(examples):
+    model = replace(fit_focused(*examples), quantile=0.4, coverage=0.8, threshold_mm=0.27)
+    quick = a_severity_model().estimate(features_of(a_head()))
+    better = model.improved(quick, examples[0][0])
+    assert better.severity_mm == pytest.approx(severity_of_log(model.logarithm(examples[0][0])))
+    assert better.low_mm < better.severity_mm < better.high_mm
+    assert (better.coverage, better.threshold_mm) == (0.8, 0.27)
+    assert (better.strangeness, better.largest_mm) == (quick.strangeness, quick.largest_mm)
+
+
+def test_severities_of_what_is_undone_and_left_add_up_in_squares():
+    estimate = replace(a_severity_model().estimate(features_of(a_head())), low_mm=0.3, severity_mm=0.5, high_mm=1.3)
+    assert estimate.at_least(0.4).low_mm == 0.4 and estimate.at_least(0.4).severity_mm == 0.5
+    left = estimate.at_least(0.5).without(0.5)
+    assert (left.low_mm, left.severity_mm, left.high_mm) == pytest.approx((0, 0, 1.2))
+
+
+def test_the_task_uses_what_autofocus_sees_where_the_bundle_knows_what_it_means(examples, tmp_path, monkeypatch):
+    monkeypatch.setenv("SYNTHMRI_MODELS", str(tmp_path / "models"))
+    make_motion_bundles(tmp_path / "models")
+    moved = moving_head(1.2, shape=SHAPE).moved
+    voxels = IntensityScale.fit(moved.voxels).apply(moved.voxels)
+    parameters = TASK.parameters_class(device="cpu", method="measure")
+    look = first_look(voxels, moved.grid)
+    assert estimate_severity(voxels, parameters, no_progress, look=look) == estimate_severity(
+        voxels, parameters, no_progress
+    ), "the bundle does not know"
+    bundle = load_bundle(tmp_path / "models" / "motion-severity")
+    metadata = json.loads((bundle.folder / METADATA).read_text())
+    model = replace(fit_focused(*examples), quantile=0.4, coverage=0.9, threshold_mm=0.3)
+    metadata["synthmri"][SECTION] = model.as_dict()
+    (bundle.folder / METADATA).write_text(json.dumps(metadata))
+    told = estimate_severity(voxels, parameters, no_progress, look=look)
+    assert told.severity_mm == pytest.approx(severity_of_log(model.logarithm(focused_of(moved))), abs=1e-6)
+    measured = TASK.run({"input": moved}, None, parameters, no_progress).measurements
+    assert measured["severity_before"] == told.at_least(measured["autofocus"]["undone_mm"]).as_dict()
