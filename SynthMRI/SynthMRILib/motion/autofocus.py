@@ -104,6 +104,8 @@ class AutofocusResult:
             "undone_mm": round(self.undone_mm, 4),
             "entropy_before": round(self.entropy_before, 6),
             "entropy_after": round(self.entropy_after, 6),
+            "look_fall": round(self.look.fall, 6),
+            "look_shift_mm": round(self.look.shift_mm, 4),
         }
 
 
