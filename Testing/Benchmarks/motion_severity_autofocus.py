@@ -3,9 +3,9 @@
     python Testing/Benchmarks/motion_severity_autofocus.py BUNDLE [--pairs FILE FILE] [--record]
 
 Learned from and judged on packed pairs, of each the volume with motion and without. Every volume is estimated by a
-model that did not see its subject. On the held-out pairs the whole of autofocus runs as well, as in the task: the
-severity is at least what it undid, and what is left is compared with what is truly left. Without `--record` neither the
-bundle nor the record is written.
+model that did not see its subject. On the held-out pairs the whole of autofocus runs as well, as in the task: where it
+undoes something, what is left is estimated from the volume after it, and what was undone is added in squares. Without
+`--record` neither the bundle nor the record is written.
 """
 
 from __future__ import annotations
@@ -29,15 +29,15 @@ from SynthMRILib.bundles import METADATA, Bundle, load_bundle
 from SynthMRILib.evaluation import records
 from SynthMRILib.intensity import IntensityScale
 from SynthMRILib.motion.autofocus import autofocus, first_look
+from SynthMRILib.motion.condition import log_severity, severity_of_log
 from SynthMRILib.motion.estimate import focused_features
 from SynthMRILib.motion.features import image_features
 from SynthMRILib.motion.focused_severity import (
     NAMES,
+    OFFSET_MM,
     SECTION,
     FocusedSeverityModel,
     fit_focused,
-    log_severity,
-    severity_of_log,
 )
 from SynthMRILib.motion.severity import conformal_quantile
 from SynthMRILib.simulation.motion import effective_displacement
@@ -59,7 +59,7 @@ def main() -> int:
     model, estimates, found = calibrated(rows)
     corrections = kept(held_out, "autofocus", undone)
     quick = left_out_quick(bundle, held_out)
-    table = [judged(row, estimate, focus, quick) for row, estimate, focus in zip(rows, estimates, corrections)]
+    table = [judged(row, estimate, focus, rows, quick) for row, estimate, focus in zip(rows, estimates, corrections)]
     record = {
         "command": "motion_severity_autofocus.py BUNDLE --record",
         "commit": records.current_commit(CHECKOUT),
@@ -114,10 +114,11 @@ def seen(facts: dict[str, Any], voxels: np.ndarray, _still: np.ndarray, grid: Gr
 
 
 def undone(facts: dict[str, Any], voxels: np.ndarray, still: np.ndarray, grid: Grid) -> Row:
-    """What the whole of autofocus undoes, and what is truly left [mm]."""
+    """What the whole of autofocus undoes, what is truly left [mm], and the features of that if anything was undone."""
     found = autofocus(voxels, grid)
     left = effective_displacement(found.voxels, still, grid.spacing)
-    return {**facts, "undone_mm": found.undone_mm, "truly_left_mm": left}
+    features = seen(facts, found.voxels, still, grid)["features"] if found.found else None
+    return {**facts, "undone_mm": found.undone_mm, "truly_left_mm": left, "features": features}
 
 
 def calibrated(rows: list[Row]) -> tuple[FocusedSeverityModel, np.ndarray, dict[str, Any]]:
@@ -129,10 +130,10 @@ def calibrated(rows: list[Row]) -> tuple[FocusedSeverityModel, np.ndarray, dict[
             if row["subject"] == subject:
                 logs[n] = model.logarithm(row["features"])
     truth = np.array([row["severity_mm"] for row in rows])
-    estimates = np.array([severity_of_log(log) for log in logs])
+    estimates = np.array([severity_of_log(log, OFFSET_MM) for log in logs])
     clean = estimates[truth == 0]
     threshold = max(1.05 * float(np.quantile(clean, CLEAN_SHARE, method="higher")), LEAST_THRESHOLD_MM)
-    quantile = conformal_quantile(logs - np.array([log_severity(s) for s in truth]), COVERAGE)
+    quantile = conformal_quantile(logs - np.array([log_severity(s, OFFSET_MM) for s in truth]), COVERAGE)
     model = replace(fitted(rows), quantile=quantile, coverage=COVERAGE, threshold_mm=round(threshold, 2))
     found = {
         "threshold_mm": model.threshold_mm,
@@ -154,17 +155,20 @@ def left_out_quick(bundle: Bundle, path: Path) -> dict[tuple[int, bool], float]:
     return {(row["index"], row["amount"] == 1): float(estimate) for row, estimate in whole}
 
 
-def judged(row: Row, estimate: float, focus: Row, quick: dict[tuple[int, bool], float]) -> Row:
+def judged(row: Row, estimate: float, focus: Row, rows: list[Row], quick: dict[tuple[int, bool], float]) -> Row:
     """True and estimated severities of a held-out volume [mm]."""
-    shown = max(float(estimate), focus["undone_mm"])
+    left = float(estimate)
+    if focus["features"]:
+        model = fitted([other for other in rows if other["subject"] != row["subject"]])
+        left = severity_of_log(model.logarithm(focus["features"]), OFFSET_MM)
     values = {
         "severity_mm": row["severity_mm"],
         "image_alone_mm": quick[row["index"], row["severity_mm"] > 0],
         "with_look_mm": float(estimate),
         "undone_mm": focus["undone_mm"],
-        "estimate_mm": shown,
+        "left_mm": left,
         "truly_left_mm": focus["truly_left_mm"],
-        "left_mm": float(np.sqrt(shown**2 - focus["undone_mm"] ** 2)),
+        "estimate_mm": float(np.hypot(left, focus["undone_mm"])),
     }
     return {"index": row["index"], "subject": row["subject"], **{n: round(v, 3) for n, v in values.items()}}
 

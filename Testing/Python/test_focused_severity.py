@@ -14,15 +14,15 @@ from SynthMRILib.errors import BundleError
 from SynthMRILib.intensity import IntensityScale
 from SynthMRILib.motion.agreement import agreement_features
 from SynthMRILib.motion.autofocus import FirstLook, autofocus, first_look
+from SynthMRILib.motion.condition import severity_of_log
 from SynthMRILib.motion.estimate import estimate_severity, focused_features
 from SynthMRILib.motion.features import image_features
 from SynthMRILib.motion.focused_severity import (
     NAMES,
+    OFFSET_MM,
     SECTION,
     FocusedSeverityModel,
     fit_focused,
-    log_severity,
-    severity_of_log,
 )
 from SynthMRILib.progress import no_progress
 from SynthMRILib.tasks import get_task
@@ -84,11 +84,10 @@ def test_the_regression_finds_a_bent_dependence_and_the_trend_goes_on_beyond_its
     severity = lambda row: float(np.exp(row["a"] + 0.7 * row["b"] ** 2))  # noqa: E731
     model = fit_focused(rows, [severity(row) for row in rows], names=("a", "b"))
     others = [dict(zip("ab", map(float, rng.uniform(-0.9, 0.9, 2)))) for _ in range(50)]
-    found = [severity_of_log(model.logarithm(row)) for row in others]
+    found = [severity_of_log(model.logarithm(row), OFFSET_MM) for row in others]
     assert stats.spearmanr(found, [severity(row) for row in others]).statistic > 0.98
     beyond = [model.logarithm({"a": a, "b": 0.0}) for a in (1.0, 1.5, 2.0)]
     assert beyond == sorted(beyond) and beyond[0] > model.logarithm({"a": 0.0, "b": 0.0})
-    assert severity_of_log(log_severity(0.0)) == pytest.approx(0, abs=1e-12)
 
 
 def test_a_model_survives_json_and_a_broken_one_is_refused(examples):
@@ -107,17 +106,10 @@ def test_the_estimate_of_the_image_alone_gets_another_severity_interval_and_thre
     model = replace(fit_focused(*examples), quantile=0.4, coverage=0.8, threshold_mm=0.27)
     quick = a_severity_model().estimate(features_of(a_head()))
     better = model.improved(quick, examples[0][0])
-    assert better.severity_mm == pytest.approx(severity_of_log(model.logarithm(examples[0][0])))
+    assert better.severity_mm == pytest.approx(severity_of_log(model.logarithm(examples[0][0]), OFFSET_MM))
     assert better.low_mm < better.severity_mm < better.high_mm
     assert (better.coverage, better.threshold_mm) == (0.8, 0.27)
     assert (better.strangeness, better.largest_mm) == (quick.strangeness, quick.largest_mm)
-
-
-def test_severities_of_what_is_undone_and_left_add_up_in_squares():
-    estimate = replace(a_severity_model().estimate(features_of(a_head())), low_mm=0.3, severity_mm=0.5, high_mm=1.3)
-    assert estimate.at_least(0.4).low_mm == 0.4 and estimate.at_least(0.4).severity_mm == 0.5
-    left = estimate.at_least(0.5).without(0.5)
-    assert (left.low_mm, left.severity_mm, left.high_mm) == pytest.approx((0, 0, 1.2))
 
 
 def test_the_task_uses_what_autofocus_sees_where_the_bundle_knows_what_it_means(examples, tmp_path, monkeypatch):
@@ -136,6 +128,17 @@ def test_the_task_uses_what_autofocus_sees_where_the_bundle_knows_what_it_means(
     metadata["synthmri"][SECTION] = model.as_dict()
     (bundle.folder / METADATA).write_text(json.dumps(metadata))
     told = estimate_severity(voxels, parameters, no_progress, look=look)
-    assert told.severity_mm == pytest.approx(severity_of_log(model.logarithm(focused_of(moved))), abs=1e-6)
-    measured = TASK.run({"input": moved}, None, parameters, no_progress).measurements
-    assert measured["severity_before"] == told.at_least(measured["autofocus"]["undone_mm"]).as_dict()
+    assert told.severity_mm == pytest.approx(severity_of_log(model.logarithm(focused_of(moved)), OFFSET_MM), abs=1e-6)
+    still = moving_head(1.2, shape=SHAPE).still
+    voxels = IntensityScale.fit(still.voxels).apply(still.voxels)
+    measured = TASK.run({"input": still}, None, parameters, no_progress).measurements
+    assert (
+        measured["severity_before"]
+        == estimate_severity(voxels, parameters, no_progress, look=first_look(voxels, still.grid)).as_dict()
+    ), "nothing is found"
+    found = autofocus(IntensityScale.fit(moved.voxels).apply(moved.voxels), moved.grid)
+    assert found.found
+    left = estimate_severity(found.voxels, parameters, no_progress, look=first_look(found.voxels, moved.grid))
+    corrected = TASK.run({"input": moved}, None, replace(parameters, method="autofocus"), no_progress).measurements
+    assert corrected["severity_after"] == left.as_dict()
+    assert corrected["severity_before"] == left.with_undone(found.undone_mm).as_dict()

@@ -40,6 +40,7 @@ def run(volume: Volume, bundle, **values):
 @pytest.mark.parametrize("severity", [0.0, 0.05, 0.7, 4.0])
 def test_the_logarithm_of_a_severity_gives_it_back(severity):
     assert severity_of_log(log_severity(severity)) == pytest.approx(severity, abs=1e-9)
+    assert severity_of_log(log_severity(severity, 0.2), 0.2) == pytest.approx(severity, abs=1e-9)
 
 
 @pytest.mark.parametrize(("severity", "channel"), [(None, UNKNOWN), (0.0, 0.0), (1.0, 0.5), (2.0, 1.0), (50.0, 2.0)])

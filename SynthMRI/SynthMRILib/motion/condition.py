@@ -21,11 +21,11 @@ def condition_of(severity_mm: float | None) -> float:
     return UNKNOWN if severity_mm is None else min(max(severity_mm, 0.0), LARGEST_MM) / UNIT_MM
 
 
-def log_severity(severity_mm: float) -> float:
-    """What severity is estimated on: the logarithm of the severity plus `OFFSET_MM`."""
-    return math.log(max(severity_mm, 0.0) + OFFSET_MM)
+def log_severity(severity_mm: float, offset_mm: float = OFFSET_MM) -> float:
+    """What severity is estimated on: the logarithm of the severity plus an offset."""
+    return math.log(max(severity_mm, 0.0) + offset_mm)
 
 
-def severity_of_log(value: float) -> float:
-    """Severity [mm] of a value of `log_severity`, not below zero."""
-    return max(math.exp(value) - OFFSET_MM, 0.0)
+def severity_of_log(value: float, offset_mm: float = OFFSET_MM) -> float:
+    """Severity [mm] of a value of `log_severity` with the same offset, not below zero."""
+    return max(math.exp(value) - offset_mm, 0.0)

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import BundleError
+from .condition import log_severity, severity_of_log
 from .severity import SeverityEstimate
 
 SECTION = "severity_focused"
@@ -22,7 +23,7 @@ NAMES = (
     *("agreement_middle_median", "agreement_middle_most", "agreement_outer_least"),
 )
 OFFSET_MM = 0.2
-"""Added to a severity before its logarithm is taken, so that slight motion does not count most."""
+"""Of `log_severity`: larger than for a network, so that slight motion does not count most."""
 FARTHEST = 4.0
 """Features count as at most so many standard deviations from their mean."""
 LINEAR = 0.3
@@ -39,7 +40,7 @@ class FocusedSeverityModel:
         names: features in the order of the other lists.
         center, spread: mean and standard deviation of each feature over the volumes that were learned from.
         examples: (volumes, features) standardized; weights: of each volume.
-        intercept: mean of `log_severity` over these volumes.
+        intercept: mean of `log_severity`, with `OFFSET_MM`, over these volumes.
         quantile: half width of the interval, in the logarithm; coverage: the share it covers.
         threshold_mm: below this estimate a volume counts as one without motion.
     """
@@ -81,20 +82,10 @@ class FocusedSeverityModel:
     def improved(self, quick: SeverityEstimate, features: dict[str, float]) -> SeverityEstimate:
         """The estimate that was made from the image alone, with severity, interval and threshold of this model."""
         middle = self.logarithm(features)
-        low, high = (severity_of_log(middle + sign * self.quantile) for sign in (-1, 1))
-        severity = severity_of_log(middle)
+        low, high = (severity_of_log(middle + sign * self.quantile, OFFSET_MM) for sign in (-1, 1))
+        severity = severity_of_log(middle, OFFSET_MM)
         limits = {"coverage": self.coverage, "threshold_mm": self.threshold_mm}
         return replace(quick, severity_mm=severity, low_mm=low, high_mm=high, **limits)
-
-
-def log_severity(severity_mm: float) -> float:
-    """What is estimated: the logarithm of the severity plus `OFFSET_MM`."""
-    return float(np.log(max(severity_mm, 0.0) + OFFSET_MM))
-
-
-def severity_of_log(value: float) -> float:
-    """Severity [mm] of a value of `log_severity`, not below zero."""
-    return float(max(np.exp(value) - OFFSET_MM, 0.0))
 
 
 def standardized(table: np.ndarray, center: Any, spread: Any) -> np.ndarray:
@@ -114,7 +105,7 @@ def fit_focused(
 ) -> FocusedSeverityModel:
     """A model without interval and threshold, from features by name and true severities [mm] of volumes."""
     table = np.array([[row[name] for name in names] for row in features])
-    target = np.array([log_severity(s) for s in severities_mm])
+    target = np.array([log_severity(s, OFFSET_MM) for s in severities_mm])
     center, spread = table.mean(axis=0), table.std(axis=0) + 1e-6
     examples = standardized(table, center, spread).round(4)
     weights = np.linalg.solve(kernel(examples, examples) + RIDGE * np.eye(len(examples)), target - target.mean())

@@ -41,19 +41,13 @@ class SeverityEstimate:
     strangeness: float
     strangest: str
 
-    def at_least(self, severity_mm: float) -> SeverityEstimate:
-        """Raised, with its interval, to a severity that has been seen [mm]."""
-        low, middle, high = (max(v, severity_mm) for v in (self.low_mm, self.severity_mm, self.high_mm))
-        return replace(self, low_mm=low, severity_mm=middle, high_mm=high)
+    def with_undone(self, undone_mm: float) -> SeverityEstimate:
+        """The severity before motion of this size was undone, where this is the severity after it.
 
-    def without(self, undone_mm: float) -> SeverityEstimate:
-        """The severity that is left once motion of this size was undone.
-
-        Both are root mean square changes over the same edges, taken as unrelated, so that their squares add up.
+        Both are root mean square changes over the same edges, taken as unrelated, so their squares add up.
         """
-        sizes = (self.low_mm, self.severity_mm, self.high_mm)
-        low, middle, high = (float(np.sqrt(max(v**2 - undone_mm**2, 0.0))) for v in sizes)
-        return replace(self, low_mm=low, severity_mm=middle, high_mm=high)
+        severity, low, high = (float(np.hypot(v, undone_mm)) for v in (self.severity_mm, self.low_mm, self.high_mm))
+        return replace(self, severity_mm=severity, low_mm=low, high_mm=high)
 
     def as_dict(self) -> dict[str, Any]:
         return {n: round(v, 4) if isinstance(v, float) else v for n, v in asdict(self).items()}

@@ -164,16 +164,17 @@ class MotionCorrection:
         outputs, facts = {"output": unchanged(prepared.volume)}, {}
         focused, look, undone = prepared, None, 0.0
         if parameters.method in METHODS_WITH_AUTOFOCUS:
-            from ..motion.autofocus import autofocus
+            from ..motion.autofocus import autofocus, first_look
 
-            found = autofocus(prepared.voxels, prepared.volume.grid, progress=part_of(progress, 0.0, 0.5))
+            grid = prepared.volume.grid
+            found = autofocus(prepared.voxels, grid, progress=part_of(progress, 0.0, 0.4))
             facts["autofocus"] = found.as_dict()
             look, undone = found.look, found.undone_mm
             if found.found:
                 focused = replace(prepared, voxels=found.voxels)
-        before = estimate_severity(prepared.voxels, parameters, part_of(progress, 0.5, 0.55), look=look)
-        before = before.at_least(undone)
-        after = before.without(undone)
+                look = first_look(found.voxels, grid, progress=part_of(progress, 0.4, 0.5))
+        after = estimate_severity(focused.voxels, parameters, part_of(progress, 0.5, 0.55), look=look)
+        before = after.with_undone(undone)
         if parameters.method == "measure":
             decision = decide(before, prepared.volume.spacing, bundle, force=parameters.force)
             return outputs, before, before, Decision("measured", decision.reason), facts
