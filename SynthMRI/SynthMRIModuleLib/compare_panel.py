@@ -53,6 +53,8 @@ class ComparePanel(VTKObservationMixin):
         # Maps and differences go with a result and are none themselves.
         ui.resultSelector.addAttribute("vtkMRMLScalarVolumeNode", OUTPUT_ATTRIBUTE, "output")
         ui.compareButton.connect("toggled(bool)", self._on_toggled)
+        ui.differenceCheckBox.connect("toggled(bool)", lambda wanted: self._on_wanted("showDifference", wanted))
+        ui.uncertaintyCheckBox.connect("toggled(bool)", lambda wanted: self._on_wanted("showUncertainty", wanted))
         ui.histogramButton.connect("clicked()", lambda: self._on_chart(HISTOGRAM))
         ui.jointPlotButton.connect("clicked()", lambda: self._on_chart(JOINT))
         self._observe_layout("connect")
@@ -119,6 +121,11 @@ class ComparePanel(VTKObservationMixin):
             chart=self._extras.chart(result, self._chart_kind) if self._chart_kind else None,
         )
 
+    def _on_wanted(self, field: str, wanted: bool) -> None:
+        """The user has switched what is shown beside the pair. A box that is off is empty, whatever is stored."""
+        if self._node and not self._updating:
+            setattr(self._node, field, wanted)
+
     def _on_chart(self, kind: str) -> None:
         """Show this chart of the pair below the views; again takes it away."""
         is_shown = kind == self._chart_kind and self._comparison.shown
@@ -182,6 +189,8 @@ class ComparePanel(VTKObservationMixin):
         ui.histogramButton.toolTip = nothing or self._histogram_words
         no_map = nothing or reason_no_map(result)
         ui.uncertaintyCheckBox.enabled = not no_map
+        ui.differenceCheckBox.checked = bool(self._node) and self._node.showDifference and not no_difference
+        ui.uncertaintyCheckBox.checked = bool(self._node) and self._node.showUncertainty and not no_map
         ui.uncertaintyCheckBox.toolTip = no_map or _("Show the uncertainty of the result in a view of its own.")
         reasons = [self._extras.message, nothing, no_difference, no_map]
         return list(dict.fromkeys(reason for reason in reasons if reason))
