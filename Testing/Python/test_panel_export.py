@@ -9,6 +9,7 @@ import numpy as np
 import pydicom
 import pytest
 from conftest import placed_grid
+from dicom_files import OBLIQUE, STRAIGHT, stack, write_enhanced
 from module_support import GRIDS, SHAPE, head_node, place
 from panel_support import SECONDS, result_of
 from SynthMRILib.errors import InputError
@@ -228,6 +229,25 @@ def test_slices_that_are_unevenly_spaced_belong_to_the_volume_that_names_their_f
     assert "ALPHA ANNA" in checked_reference(files[8], SourceFacts.of(result_of(source)))
 
 
+@pytest.mark.usefixtures("desktop")
+@pytest.mark.parametrize("grid, fits", [(OBLIQUE, True), (STRAIGHT, False)])
+def test_an_enhanced_file_fits_by_any_of_its_frames(tmp_path, grid, fits):
+    from SynthMRIModuleLib.export_reference import SourceFacts, checked_reference
+
+    source, file = head_node(shape=OBLIQUE.shape), tmp_path / "all.dcm"
+    place(source, OBLIQUE)
+    write_enhanced(file, stack(), grid, order=range(18), slopes=[1.0] * 18)
+    dataset = pydicom.dcmread(file)
+    dataset.StudyInstanceUID = "1.2.3"
+    dataset.save_as(file)
+    facts = SourceFacts.of(result_of(source))
+    if fits:
+        assert "Doe Jane" in checked_reference(file, facts)
+    else:
+        with pytest.raises(InputError, match="does not lie where"):
+            checked_reference(file, facts)
+
+
 def hidden(folder: Path) -> list[str]:
     return [path.name for path in folder.iterdir() if path.name.startswith(".")]
 
@@ -267,8 +287,8 @@ def test_a_series_is_there_as_a_whole_or_not_at_all(desktop, panel, tmp_path):
     seen = set()
     while panel.exportPanel.busy:
         desktop.process_events(20)
-        seen.add(len(list(tmp_path.glob("SYNTHETIC*/*"))))
-    assert seen <= {0, 36} and 0 in seen
+        seen.add((len(list(tmp_path.glob("SYNTHETIC*"))), len(list(tmp_path.glob("SYNTHETIC*/*")))))
+    assert seen <= {(0, 0), (1, 36)} and (0, 0) in seen
     assert not hidden(tmp_path)
 
 
