@@ -6,19 +6,23 @@ passes all checks of `bundles.py`, its weights included. Nothing is sent.
 
 from __future__ import annotations
 
+import errno
 import hashlib
+import os
 import re
 import shutil
 import stat
+import struct
 import tempfile
 import urllib.error
 import urllib.parse
 import urllib.request
 import zipfile
+import zlib
 from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 
-from .bundles import METADATA, Bundle, checked, user_folder
+from .bundles import METADATA, Bundle, checked, load_bundle, search_paths, user_folder
 from .errors import BundleError, Cancelled, InputError, ResourceError
 
 BLOCK = 1 << 16
@@ -26,13 +30,17 @@ TIMEOUT_SECONDS = 30
 #: Largest archive, and largest content of one [bytes].
 MOST_BYTES = 2 << 30
 
+#: What reading an archive raises that is damaged, encrypted, or compressed in an unusual way.
+UNSOUND = (zipfile.BadZipFile, zlib.error, struct.error, EOFError, RuntimeError, ValueError, LookupError, OverflowError)
+
 Progress = Callable[[float], None]
 
 
 def add_bundle(path: str | Path) -> Bundle:
     """Check a bundle (folder or ZIP archive) and copy it to the user's own.
 
-    Raises InputError when it cannot be used, or one of that name is there already; nothing is changed then.
+    Raises InputError when it cannot be used, also because a bundle of that name comes before it; nothing is changed
+    then.
     """
     path = Path(path)
     if path.is_dir():
@@ -78,6 +86,13 @@ def download_bundle(
         return add_bundle(archive)
 
 
+def bundle_to_delete(name_or_folder: str | Path) -> Bundle:
+    """The user's own bundle of a name, also where one that comes with SynthMRI hides it; else the one that is used."""
+    own = user_folder() / name_or_folder
+    is_name = Path(name_or_folder).name == str(name_or_folder)
+    return load_bundle(own if is_name and own.is_dir() else name_or_folder)
+
+
 def delete_bundle(bundle: Bundle) -> None:
     """Delete a bundle that a user added; raises InputError for those that come with SynthMRI."""
     if not is_own(bundle):
@@ -96,6 +111,16 @@ def _install(folder: Path) -> Bundle:
     target = user_folder() / bundle.name
     if target.exists():
         raise InputError(f"A bundle '{bundle.name}' is installed already. Delete it first.")
+    if os.environ.get("SYNTHMRI_MODELS") and user_folder() not in search_paths():
+        raise InputError(
+            "The models of this computer are those that SYNTHMRI_MODELS names, so an added one would not be used. "
+            "Name its folder with --bundle, or put it into one of those folders."
+        )
+    if any((path / bundle.name).exists() for path in search_paths()):
+        raise InputError(
+            f"A bundle '{bundle.name}' comes with SynthMRI, and of two with one name only that one would be used. "
+            "Give the folder of yours another name and add it again."
+        )
     target.parent.mkdir(parents=True, exist_ok=True)
     staging = Path(tempfile.mkdtemp(prefix=".adding-", dir=target.parent))
     try:
@@ -109,23 +134,39 @@ def _install(folder: Path) -> Bundle:
 
 
 def _unpack(archive: Path, folder: Path) -> Path:
-    """Unpack regular files inside the folder only, and return the folder of the bundle in it."""
-    with zipfile.ZipFile(archive) as content:
-        entries = [entry for entry in content.infolist() if not entry.is_dir()]
-        if sum(entry.file_size for entry in entries) > MOST_BYTES:
-            raise BundleError(f"'{archive.name}' holds more than {MOST_BYTES >> 30} GB and is not unpacked.")
-        for entry in entries:
-            path = PurePosixPath(entry.filename.replace("\\", "/"))
-            is_link = stat.S_ISLNK(entry.external_attr >> 16)
-            if path.is_absolute() or ".." in path.parts or ":" in path.parts[0] or is_link:
-                raise BundleError(f"'{archive.name}' holds a path that leads out of its folder. It is not used.")
-        content.extractall(folder)
+    """Unpack the archive and return the folder of the bundle in it. Raises BundleError when it is damaged or unsafe."""
+    try:
+        with zipfile.ZipFile(archive) as content:
+            _extract(content, archive.name, folder)
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise ResourceError(f"There is no space left to unpack '{archive.name}'; free some.") from error
+        raise _damaged(archive) from error
+    except UNSOUND as error:
+        raise _damaged(archive) from error
     found = sorted(file.parent.parent for file in folder.rglob(METADATA))
     if not found:
         raise BundleError(f"There is no model in '{archive.name}'; it has no {METADATA}.")
     if len(found) > 1:
         raise BundleError(f"There are several models in '{archive.name}'; unpack it and add them one by one.")
     return found[0]
+
+
+def _extract(content: zipfile.ZipFile, name: str, folder: Path) -> None:
+    """Unpack regular files inside the folder only."""
+    entries = [entry for entry in content.infolist() if not entry.is_dir()]
+    if sum(entry.file_size for entry in entries) > MOST_BYTES:
+        raise BundleError(f"'{name}' holds more than {MOST_BYTES >> 30} GB and is not unpacked.")
+    for entry in entries:
+        path = PurePosixPath(entry.filename.replace("\\", "/"))
+        is_link = stat.S_ISLNK(entry.external_attr >> 16)
+        if path.is_absolute() or ".." in path.parts or not path.parts or ":" in path.parts[0] or is_link:
+            raise BundleError(f"'{name}' holds a path that leads out of its folder. It is not used.")
+    content.extractall(folder)
+
+
+def _damaged(archive: Path) -> BundleError:
+    return BundleError(f"'{archive.name}' is damaged, or packed in a way that cannot be opened. Get it again.")
 
 
 def _fetch(url: str, archive: Path, progress: Progress | None, cancelled: Callable[[], bool]) -> str:

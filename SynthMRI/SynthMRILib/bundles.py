@@ -217,7 +217,7 @@ def read_metadata(folder: Path) -> dict[str, Any]:
         metadata = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise BundleError(f"'{folder.name}' is not a bundle: it has no {METADATA}.") from None
-    except (json.JSONDecodeError, UnicodeDecodeError):
+    except (ValueError, RecursionError):
         raise BundleError(f"The metadata of bundle '{folder.name}' is damaged. Install the bundle again.") from None
     if not isinstance(metadata, dict):
         raise BundleError(f"The metadata of bundle '{folder.name}' is damaged. Install the bundle again.")

@@ -4,12 +4,20 @@ from __future__ import annotations
 
 import argparse
 import sys
+import time
 from collections.abc import Sequence
+from contextlib import suppress
 from importlib import import_module, util
+from pathlib import Path
 from typing import NoReturn
 
 from . import __version__, commands
 from .errors import SynthMRIError
+
+#: Arguments that name a file or folder to write.
+OUTPUTS = ("output", "residual", "spread")
+#: How much earlier than the program's clock a file system may date a new file [s].
+CLOCK_SECONDS = 0.02
 
 
 class _Parser(argparse.ArgumentParser):
@@ -38,19 +46,47 @@ def main(arguments: Sequence[str] | None = None) -> int:
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     debug = "--debug" in arguments
     parsed = build_parser().parse_args([a for a in arguments if a != "--debug"])
+    started = time.time()
     try:
         return parsed.run(parsed)
-    except (SynthMRIError, OSError, KeyboardInterrupt) as error:
+    except KeyboardInterrupt:
+        if debug:
+            raise
+        sys.stderr.write(f"synthmri: {stopped(parsed, started)}\n")
+        return 2
+    except (SynthMRIError, OSError) as error:
         if debug:
             raise
         sys.stderr.write(f"synthmri: {sentence(error)}\n")
         return getattr(error, "exit_code", 2)
 
 
+def stopped(parsed: argparse.Namespace, started: float) -> str:
+    """What is true after Ctrl+C: the places a command writes to are looked at for what is newer than its start."""
+    places = [path for name in OUTPUTS if isinstance(path := getattr(parsed, name, None), Path)]
+    written = [path for path in places if is_written(path, started - CLOCK_SECONDS)]
+    if not written:
+        return "Stopped. Nothing was written." if places else "Stopped."
+    names = " and ".join(f"'{path.name}'" for path in written)
+    if getattr(parsed, "resumes", False):
+        return f"Stopped. What was done until then is in {names}; the same command goes on from there."
+    return f"Stopped. What was written until then stays in {names} and may not be all."
+
+
+def is_written(path: Path, since: float) -> bool:
+    """Whether an output, or anything in it, beside it with its name, or made for it, changed since a time [s]."""
+    stem = path.name.split(".")[0]
+    files = path.rglob("*") if path.is_dir() else path.parent.glob("*")
+    for file in files:
+        if path.is_dir() or file.name.startswith(f"{stem}.") or file.name in (path.name, "split.json"):
+            with suppress(OSError):
+                if file.stat().st_mtime >= since and not file.is_dir():
+                    return True
+    return False
+
+
 def sentence(error: BaseException) -> str:
     """One line for the user."""
-    if isinstance(error, KeyboardInterrupt):
-        return "Stopped. Nothing was written."
     if isinstance(error, OSError) and error.strerror:
         return f"{error.strerror}: {error.filename or ''}".strip()
     return " ".join(str(error).split())

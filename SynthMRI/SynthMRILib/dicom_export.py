@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import shutil
 import tempfile
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -40,6 +41,10 @@ SHARED = (
 EMPTY = ("PatientBirthDate", "PatientSex", "StudyID", "AccessionNumber", "ReferringPhysicianName")
 #: Largest series description that DICOM allows (value representation LO).
 LONG_STRING = 64
+#: Longest text in a description of a contribution (value representation ST).
+SHORT_TEXT = 1024
+#: What of a provenance is told first.
+FIRST = ("task", "bundle", "parameters")
 STEPS = 65535
 
 
@@ -173,21 +178,60 @@ def _add_derivation(template: Dataset, provenance: dict[str, Any], source: Datas
     bundle = provenance.get("bundle") or {}
     what = f"{provenance.get('task', 'unknown task')} by SynthMRI {__version__}"
     model = f", model {bundle['name']} {bundle.get('version', '')} SHA-256 {bundle['sha256']}" if bundle else ""
-    template.DerivationDescription = f"{MARK}: {what}{model}. {INTENDED_USE}"[:1024]
-    equipment = Dataset()
-    equipment.Manufacturer = "SynthMRI"
-    equipment.ManufacturerModelName = str(bundle.get("name", "no network"))[:LONG_STRING]
-    equipment.SoftwareVersions = __version__
-    equipment.ContributionDateTime = template.ContentDate + template.ContentTime
-    equipment.ContributionDescription = json.dumps(provenance, sort_keys=True)[:1024]
-    equipment.PurposeOfReferenceCodeSequence = [_code("109103", "DCM", "Modifying Equipment")]
-    template.ContributingEquipmentSequence = [equipment]
+    template.DerivationDescription = f"{MARK}: {what}{model}. {INTENDED_USE}"[:SHORT_TEXT]
+    template.ContributingEquipmentSequence = []
+    for text in json_texts(provenance):
+        equipment = Dataset()
+        equipment.Manufacturer = "SynthMRI"
+        equipment.ManufacturerModelName = str(bundle.get("name", "no network"))[:LONG_STRING]
+        equipment.SoftwareVersions = __version__
+        equipment.ContributionDateTime = template.ContentDate + template.ContentTime
+        equipment.ContributionDescription = text
+        equipment.PurposeOfReferenceCodeSequence = [_code("109103", "DCM", "Modifying Equipment")]
+        template.ContributingEquipmentSequence.append(equipment)
     if source is not None:
         image = Dataset()
         image.ReferencedSOPClassUID = source.SOPClassUID
         image.ReferencedSOPInstanceUID = source.SOPInstanceUID
         image.PurposeOfReferenceCodeSequence = [_code("121322", "DCM", "Source image for image processing operation")]
         template.SourceImageSequence = [image]
+
+
+def json_texts(record: dict[str, Any], limit: int = SHORT_TEXT) -> list[str]:
+    """The record as JSON objects of at most `limit` characters, which together hold it; what made the volume first.
+
+    Objects that are too long are divided, so that `{"a": {"b": 1, "c": 2}}` may become `{"a": {"b": 1}}` and
+    `{"a": {"c": 2}}`. A single value that is too long is replaced by a note that says so.
+    """
+    ordered = {name: record[name] for name in (*FIRST, *record) if name in record}
+    parts: list[dict[str, Any]] = [{}]
+    for path, value in _leaves(ordered):
+        if len(_compact(_with_leaf({}, path, value))) > limit:
+            value = "left out: too long for a DICOM text"
+        longer = _with_leaf(parts[-1], path, value)
+        if len(_compact(longer)) <= limit:
+            parts[-1] = longer
+        else:
+            parts.append(_with_leaf({}, path, value))
+    return [_compact(part) for part in parts]
+
+
+def _leaves(record: dict[str, Any], path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
+    """Every value that is no object, or an empty one, with the names that lead to it."""
+    for name, value in record.items():
+        if isinstance(value, dict) and value:
+            yield from _leaves(value, (*path, name))
+        else:
+            yield (*path, name), value
+
+
+def _with_leaf(record: dict[str, Any], path: tuple[str, ...], value: Any) -> dict[str, Any]:
+    first, *rest = path
+    return {**record, first: _with_leaf(record.get(first, {}), tuple(rest), value) if rest else value}
+
+
+def _compact(value: Any) -> str:
+    return json.dumps(value, separators=(",", ":"))
 
 
 def _code(value: str, scheme: str, meaning: str) -> Dataset:

@@ -87,6 +87,13 @@ class BackgroundCall:
         """The result of the latest call is not wanted any more."""
         self._wanted = None
 
+    def wait(self, seconds: float) -> bool:
+        """Block until what is in progress has ended, at most so long; True when it has. Its end is still to be told."""
+        thread = self._current.thread if self._current is not None else None
+        if thread is not None:
+            thread.join(seconds)
+        return thread is None or not thread.is_alive()
+
     def _begin(self) -> None:
         if self._current is None and self._wanted is not None:
             self._current = self._wanted

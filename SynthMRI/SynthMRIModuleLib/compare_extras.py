@@ -10,9 +10,9 @@ from slicer.i18n import tr as _
 
 from .background_call import BackgroundCall
 from .difference import add_difference, find_difference, subtracted
+from .made_from import acquired_of, reason_other_frame
 from .node_volume import voxels_on_node
 from .plots import MEASURES, add_chart, find_chart
-from .result_nodes import source_of
 
 
 class CompareExtras:
@@ -26,6 +26,8 @@ class CompareExtras:
         self._on_changed = on_changed
         self._calls: dict[str, BackgroundCall] = {}
         self._wanted: dict[str, tuple] = {}
+        self._checked: tuple = ()
+        self._changed = ""
         self.message = ""
 
     @property
@@ -47,22 +49,56 @@ class CompareExtras:
             self._make("chart", result, MEASURES[kind], lambda made: add_chart(result, kind, made), kind)
         return found
 
+    def reason_not_the_source(self, result: slicer.vtkMRMLScalarVolumeNode) -> str:
+        """That the acquired volume in the views is not what a result was made from, in one sentence.
+
+        Empty when it is, and while a thread finds out, which begins here.
+        """
+        other_frame = reason_other_frame(result)
+        if other_frame:
+            return other_frame
+        from SynthMRILib.errors import SynthMRIError
+
+        try:
+            acquired = acquired_of(result)
+        except SynthMRIError as error:
+            return str(error)
+        checked = (result.GetID(), acquired.key)
+        if checked != self._checked:
+            self._checked, self._changed = checked, ""
+            self._call("source").start(acquired.reason_changed, self._source_checked)
+        return self._changed
+
+    def _source_checked(self, reason: str) -> None:
+        self._changed = reason
+        self._on_changed()
+
+    def _call(self, slot: str) -> BackgroundCall:
+        return self._calls.setdefault(slot, BackgroundCall())
+
     def forget(self) -> None:
         """What is being computed is not wanted any more."""
         for call in self._calls.values():
             call.forget()
         self._wanted.clear()
+        self._checked, self._changed = (), ""
         self.message = ""
 
     def _make(self, slot: str, result: Any, work: Any, add: Any, kind: str = "") -> None:
-        call = self._calls.setdefault(slot, BackgroundCall())
-        wanted = (result.GetID(), kind)
+        from SynthMRILib.errors import SynthMRIError
+
+        try:
+            pair = acquired_of(result), voxels_on_node(result)
+        except SynthMRIError as error:
+            self._wanted.pop(slot, None)
+            self.message = _could_not(error)
+            return
+        wanted = (result.GetID(), kind, pair[0].key)
         if self._wanted.get(slot) == wanted:  # in progress, or failed before and would again
             return
         self._wanted[slot] = wanted
-        pair = voxels_on_node(source_of(result)), voxels_on_node(result)
         self.message = _("Computing...")
-        call.start(
+        self._call(slot).start(
             lambda: work(*(one.volume() for one in pair)),
             lambda made: self._made(slot, result, add, made),
             self._failed,
@@ -76,5 +112,9 @@ class CompareExtras:
         self._on_changed()
 
     def _failed(self, error: Exception) -> None:
-        self.message = _("This could not be computed: {reason}").format(reason=error)
+        self.message = _could_not(error)
         self._on_changed()
+
+
+def _could_not(error: Exception) -> str:
+    return _("This could not be computed: {reason}").format(reason=error)

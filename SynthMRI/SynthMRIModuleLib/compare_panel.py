@@ -13,7 +13,9 @@ from slicer.util import VTKObservationMixin
 from .choices import CompareMode
 from .compare_extras import CompareExtras
 from .comparison import Compared, Comparison
+from .content_watch import ContentWatch
 from .difference import reason_no_difference
+from .made_from import show_frame
 from .map_match import reason_no_map, uncertainty_of
 from .plots import HISTOGRAM, JOINT
 from .result_nodes import OUTPUT_ATTRIBUTE, TASK_ATTRIBUTE, source_of
@@ -41,6 +43,7 @@ class ComparePanel(VTKObservationMixin):
         self._ui = ui
         self._comparison = Comparison(on_split=self._on_split)
         self._extras = CompareExtras(self._on_extras)
+        self._source_watch = ContentWatch(self._on_extras)
         self._node: Any = None
         self._result: slicer.vtkMRMLScalarVolumeNode | None = None
         self._chart_kind: str | None = None
@@ -53,6 +56,8 @@ class ComparePanel(VTKObservationMixin):
         # Maps and differences go with a result and are none themselves.
         ui.resultSelector.addAttribute("vtkMRMLScalarVolumeNode", OUTPUT_ATTRIBUTE, "output")
         ui.compareButton.connect("toggled(bool)", self._on_toggled)
+        ui.differenceCheckBox.connect("toggled(bool)", lambda wanted: self._on_wanted("showDifference", wanted))
+        ui.uncertaintyCheckBox.connect("toggled(bool)", lambda wanted: self._on_wanted("showUncertainty", wanted))
         ui.histogramButton.connect("clicked()", lambda: self._on_chart(HISTOGRAM))
         ui.jointPlotButton.connect("clicked()", lambda: self._on_chart(JOINT))
         self._observe_layout("connect")
@@ -71,6 +76,7 @@ class ComparePanel(VTKObservationMixin):
         self._node = parameter_node
         result = parameter_node.outputVolume if parameter_node else None
         self._result = result if source_of(result) is not None else None
+        self._source_watch.watch([source_of(self._result)])
         if self._result is None:
             self._end()
         elif self._comparison.shown and self._shown is not None:
@@ -86,6 +92,7 @@ class ComparePanel(VTKObservationMixin):
     def close(self) -> None:
         """The panel is about to go."""
         self._end()
+        self._source_watch.watch([])
         self._observe_layout("disconnect")
         self.removeObservers()
 
@@ -118,6 +125,11 @@ class ComparePanel(VTKObservationMixin):
             single=node.compareMode != CompareMode.SIDE_BY_SIDE,
             chart=self._extras.chart(result, self._chart_kind) if self._chart_kind else None,
         )
+
+    def _on_wanted(self, field: str, wanted: bool) -> None:
+        """The user has switched what is shown beside the pair. A box that is off is empty, whatever is stored."""
+        if self._node and not self._updating:
+            setattr(self._node, field, wanted)
 
     def _on_chart(self, kind: str) -> None:
         """Show this chart of the pair below the views; again takes it away."""
@@ -182,8 +194,13 @@ class ComparePanel(VTKObservationMixin):
         ui.histogramButton.toolTip = nothing or self._histogram_words
         no_map = nothing or reason_no_map(result)
         ui.uncertaintyCheckBox.enabled = not no_map
+        ui.differenceCheckBox.checked = bool(self._node) and self._node.showDifference and not no_difference
+        ui.uncertaintyCheckBox.checked = bool(self._node) and self._node.showUncertainty and not no_map
         ui.uncertaintyCheckBox.toolTip = no_map or _("Show the uncertainty of the result in a view of its own.")
-        reasons = [self._extras.message, nothing, no_difference, no_map]
+        changed = self._extras.reason_not_the_source(result) if self._comparison.shown and result is not None else ""
+        if changed and self._extras.message.endswith(changed):
+            changed = ""  # it is told with what could not be computed
+        reasons = [changed, self._extras.message, nothing, no_difference, no_map]
         return list(dict.fromkeys(reason for reason in reasons if reason))
 
     def _reason_off(self) -> str:
@@ -198,6 +215,8 @@ class ComparePanel(VTKObservationMixin):
         if self._updating:
             return
         if checked and not self._comparison.shown:
+            if self._result is not None:
+                show_frame(self._result)
             self.compare()
         elif not checked:
             self._end()

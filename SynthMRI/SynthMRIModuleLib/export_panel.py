@@ -6,7 +6,7 @@ import logging
 import traceback
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import qt
 import slicer
@@ -18,6 +18,14 @@ from .export_reference import SourceFacts, checked_reference
 from .node_volume import voxels_on_node
 from .quality import reason_for_caution
 from .result_nodes import TASK_ATTRIBUTE, is_synthetic, provenance_of, source_of
+
+if TYPE_CHECKING:
+    from SynthMRILib.volume import Volume
+
+#: Longest time [s] that the application is kept from closing while files are written.
+LONGEST_WAIT = 120.0
+#: How the name of the folder begins in which a series is written before it is moved to its place as a whole.
+STAGING = ".synthmri-export-"
 
 
 class ExportPanel(VTKObservationMixin):
@@ -68,10 +76,12 @@ class ExportPanel(VTKObservationMixin):
         )
 
     def close(self) -> None:
-        """The panel is about to go; files that are being written will be there all the same."""
+        """The panel is about to go, maybe with the application: wait for files that are being written."""
         self.removeObservers()
         self._reading.forget()
         self._writing.forget()
+        if not self._writing.wait(LONGEST_WAIT):
+            logging.warning("SynthMRI: an export takes too long to wait for it; it is complete or not there at all")
 
     def _follow_source(self) -> None:
         """Forget whose patient was to be copied when the result comes from another volume than the one before."""
@@ -191,8 +201,6 @@ def export_work(node: slicer.vtkMRMLScalarVolumeNode, parent: Path, *, reference
 
     Raises InputError for a reference where the acquired volume is not in the scene.
     """
-    from SynthMRILib.dicom_export import write_dicom_series
-
     task = node.GetAttribute(TASK_ATTRIBUTE) or "volume"
     voxels, provenance = voxels_on_node(node), provenance_of(node)
     source = SourceFacts.of(node) if reference else None
@@ -200,15 +208,44 @@ def export_work(node: slicer.vtkMRMLScalarVolumeNode, parent: Path, *, reference
     def work() -> list[Path]:
         if source is not None:
             checked_reference(Path(reference), source)
-        return write_dicom_series(
-            voxels.volume(),
-            _new_folder(parent, f"SYNTHETIC {task}"),
-            description=task,
-            provenance=provenance,
-            reference=reference or None,
+        return _write_whole(
+            voxels.volume(), parent, description=task, provenance=provenance, reference=reference or None
         )
 
     return work
+
+
+def _write_whole(volume: Volume, parent: Path, *, description: str, **more: Any) -> list[Path]:
+    """Write a series to a new folder below `parent` that is complete as soon as it is there.
+
+    It is written elsewhere first, in a folder that is removed whatever happens: at the latest by the next export to the
+    same place, should the application end meanwhile. Its files may name a patient.
+    """
+    from SynthMRILib.dicom_export import write_dicom_series
+    from SynthMRILib.jobs.folders import JobFolder, remove_abandoned
+
+    name = f"SYNTHETIC {description}"
+    remove_abandoned(parent, prefix=STAGING)
+    try:
+        staging = JobFolder(parent, prefix=STAGING)
+    except OSError as error:
+        raise _not_written(name, error) from error
+    try:
+        files = write_dicom_series(volume, staging.path / name, description=description, **more)
+        folder = (staging.path / name).rename(_new_folder(parent, name))
+        return [folder / file.name for file in files]
+    except OSError as error:
+        raise _not_written(name, error) from error
+    finally:
+        staging.remove()
+
+
+def _not_written(name: str, error: OSError) -> Exception:
+    from SynthMRILib.errors import ResourceError
+
+    return ResourceError(
+        _("'{name}' could not be written: {reason}.").format(name=name, reason=error.strerror or error)
+    )
 
 
 def _new_folder(parent: Path, name: str) -> Path:

@@ -19,10 +19,16 @@ def browser_of(node: slicer.vtkMRMLNode | None) -> slicer.vtkMRMLSequenceBrowser
     return None
 
 
+def frame_number(node: slicer.vtkMRMLNode | None) -> int | None:
+    """Number of the frame that a proxy of a sequence shows, from 1; None for any other node."""
+    browser = browser_of(node)
+    return None if browser is None else browser.GetSelectedItemNumber() + 1
+
+
 def frame_text(node: slicer.vtkMRMLNode) -> str:
     """ "frame 3" for a proxy of a sequence, else empty."""
-    browser = browser_of(node)
-    return "" if browser is None else _("frame {number}").format(number=browser.GetSelectedItemNumber() + 1)
+    number = frame_number(node)
+    return "" if number is None else _("frame {number}").format(number=number)
 
 
 class FrameSelector:

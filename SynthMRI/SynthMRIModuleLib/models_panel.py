@@ -125,8 +125,7 @@ class ModelsPanel:
         self.update()
 
     def _on_delete(self) -> None:
-        from SynthMRILib.bundle_store import delete_bundle
-        from SynthMRILib.bundles import load_bundle
+        from SynthMRILib.bundle_store import bundle_to_delete, delete_bundle
         from SynthMRILib.errors import SynthMRIError
 
         name = self._selected()
@@ -134,7 +133,7 @@ class ModelsPanel:
         if not slicer.util.confirmOkCancelDisplay(question, windowTitle=_("Delete model")):
             return
         try:
-            delete_bundle(load_bundle(name))
+            delete_bundle(bundle_to_delete(name))
         except SynthMRIError as error:
             self._say(str(error))
             return

@@ -15,8 +15,9 @@ import slicer
 from slicer.i18n import tr as _
 
 from .bundle_choice import judged_request
-from .frames import frame_text
+from .frames import frame_number, frame_text
 from .inputs import Inputs, leading_role, roles_of, voxels_of_inputs
+from .made_from import FRAME
 from .overlay import UNCERTAINTY_ROLES, scale_maximum, show_as_map
 from .result_nodes import SourceSnapshot, add_result_node, remove_result_node
 
@@ -79,6 +80,7 @@ class Run:
         leading = inputs[leading_role(roles, inputs)]
         self._source = SourceSnapshot.of(leading, *(node for node in inputs.values() if node is not leading))
         self._name = " ".join(filter(None, [leading.GetName(), frame_text(leading)]))
+        self._frame = frame_number(leading)
         self._task = task
         self._new_contrast = judged_request(task, parameters)[0] in NEW_CONTRAST_TASKS
         self._output_names = output_names
@@ -173,6 +175,7 @@ class Run:
 
     def _make_nodes(self) -> OutputNodes:
         result = self._job.result
+        provenance = result.provenance | ({} if self._frame is None else {FRAME: self._frame})
         nodes: OutputNodes = {}
         slicer.mrmlScene.SaveStateForUndo()
         try:
@@ -184,7 +187,7 @@ class Run:
                         name=f"{self._name} {_unless_unchanged(suffix, result.provenance)}",
                         role=role,
                         task=self._task,
-                        provenance=result.provenance,
+                        provenance=provenance,
                         own_window=role == "output" and self._new_contrast,
                     )
             _show_maps(nodes)

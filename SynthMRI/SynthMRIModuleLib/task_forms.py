@@ -18,6 +18,19 @@ from .thick_slices import thin_suffix, wanted_spacing
 
 #: Parameters that every task has: engine name -> field of the parameter node.
 COMMON = {"device": "device", "precision": "precision", "tile": "tile", "seed": "seed"}
+#: Methods that use a parameter, of those that not all methods use.
+METHODS_USING = {
+    "formula": ("arithmetic",),
+    "factor": ("arithmetic",),
+    "smoothing": ("arithmetic",),
+    "sharpness": ("network",),
+    "keep_acquired": ("network",),
+    "residual": ("network",),
+    "strength": ("network",),
+    "force": ("network", "both", "diffusion"),
+}
+#: Parameters that every method of this task uses all the same.
+ALWAYS_USED = {Task.THICK_SLICES: ("residual",)}
 
 
 @dataclass(frozen=True)
@@ -125,13 +138,24 @@ def chosen_method(task: Task, node: Any) -> str:
     return stored or default_method(task.value)
 
 
+def is_used(task: Task, method: str, parameter: str) -> bool:
+    """Whether a method ("" for a task with one way only) of a task uses a parameter: only then the panel shows it."""
+    if not FORMS[task].has(parameter) or parameter not in task_parameters(task.value):
+        return False
+    methods = METHODS_USING.get(parameter, ())
+    return not methods or method in ("", *methods) or parameter in ALWAYS_USED.get(task, ())
+
+
 def request_of(task: Task, node: Any) -> dict[str, Any]:
-    """What a logic's `start` and `check` are asked for: input nodes by role, bundle, parameters and task."""
-    form, known = FORMS[task], task_parameters(task.value)
-    fields_used = {name: field for name, field in {**COMMON, **form.parameters}.items() if name in known}
+    """What a logic's `start` and `check` are asked for: input nodes by role, bundle, parameters and task.
+
+    What the method does not use stays in the parameter node, but is not asked for: the user cannot see it.
+    """
+    form, known, method = FORMS[task], task_parameters(task.value), chosen_method(task, node)
+    fields_used = {name: field for name, field in COMMON.items() if name in known}
+    fields_used |= {name: field for name, field in form.parameters.items() if is_used(task, method, name)}
     parameters = {name: plain(getattr(node, field)) for name, field in fields_used.items()}
     parameters |= {name: make(node) for name, make in form.derived.items()}
-    method = chosen_method(task, node)
     if method:
         parameters["method"] = method
     bundle = getattr(node, form.bundle)

@@ -10,7 +10,7 @@ from slicer.i18n import tr as _
 
 from .choices import Task
 from .sharpness_row import WIDGETS as SHARPNESS_WIDGETS
-from .task_forms import FORMS, available_tasks, task_parameters
+from .task_forms import available_tasks, is_used
 from .thick_slices import WIDGETS as THICK_SLICES_WIDGETS
 
 ENHANCEMENTS = (Task.SUPER_RESOLUTION, Task.THICK_SLICES, Task.DENOISING)
@@ -37,13 +37,6 @@ ROWS = {
     "factor": ("t1FactorLabel", "t1FactorSliderWidget"),
     "smoothing": ("smoothingLabel", "smoothingSliderWidget"),
 }
-#: Parameters that only the method of that name uses.
-METHOD_ROWS = {
-    "arithmetic": ("formula", "factor", "smoothing"),
-    "network": ("sharpness", "residual", "keep_acquired", "strength"),
-}
-#: Parameters that every method of this task uses all the same.
-ALWAYS = {Task.THICK_SLICES: ("residual",)}
 
 
 class TaskTabs:
@@ -81,11 +74,8 @@ class TaskTabs:
             ui.enhancementComboBox.setCurrentIndex(ui.enhancementComboBox.findData(task.value))
         self._showing = False
         self._fit_height(page)
-        known = task_parameters(task.value) if task in self._tasks else {}
         for parameter, widgets in ROWS.items():
-            of_method = all(parameter not in names or method in ("", m) for m, names in METHOD_ROWS.items())
-            of_method = of_method or parameter in ALWAYS.get(task, ())
-            shown = parameter in known and FORMS[task].has(parameter) and of_method
+            shown = task in self._tasks and is_used(task, method, parameter)
             for name in widgets:
                 getattr(ui, name).visible = shown
 

@@ -11,6 +11,7 @@ from slicer.i18n import tr as _
 from .background_call import BackgroundCall
 from .content_watch import ContentWatch
 from .difference import reason_no_difference
+from .made_from import acquired_of
 from .node_volume import voxels_on_node
 from .overlay import limit_percent, reason_not_shown
 from .place_table import PlaceTable
@@ -99,11 +100,16 @@ class TrustPanel:
         return lambda: point_uncertainty(total.volume(), shown.volume(), points)
 
     def _on_blend(self) -> None:
+        """Fade to what the result was made from, which a thread compares with the provenance first."""
+        from SynthMRILib.errors import SynthMRIError
         from SynthMRILib.uncertainty.blending import gated_blend
 
         image = self._node.imageVolume
-        acquired = voxels_on_node(source_of(image))
-        total, shown = self._voxels()
+        try:
+            acquired, (total, shown) = acquired_of(image), self._voxels()
+        except SynthMRIError as error:
+            self._failed(error, "blend")
+            return
         limit = limit_percent(self._node.uncertaintyVolume)
         self._enable(self._ui.blendButton, self._ui.blendHintLabel, _("Blending..."))
         self._blend.start(

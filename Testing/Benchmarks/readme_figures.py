@@ -1,9 +1,10 @@
 """Fill the README's table of figures from the records in `Documentation/figures`.
 
-    python Testing/Benchmarks/readme_figures.py [--check]
+    python Testing/Benchmarks/readme_figures.py [--check | --commits]
 
 Only test subjects are shown. `--check` changes nothing and fails, with a sentence for each reason, when the README
-differs from the records or a record was made with other weights than those shipped.
+differs from the records or a record was made with other weights than those shipped. `--commits` lists the records made
+from uncommitted code and those whose commit is not in the history of this checkout, where their code cannot be had.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from SynthMRILib.evaluation.metrics import METRICS
-from SynthMRILib.evaluation.records import stale_figures
+from SynthMRILib.evaluation.records import stale_figures, unsound_commits
 from SynthMRILib.evaluation.report import figure, is_best, titled
 
 CHECKOUT = Path(__file__).resolve().parents[2]
@@ -32,11 +33,15 @@ NOTHING = "No figures of test subjects have been recorded yet.\n"
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--check", action="store_true", help="change nothing; fail when something is out of date")
+    parser.add_argument("--commits", action="store_true", help="change nothing; list commits that cannot be had")
     parser.add_argument("--checkout", type=Path, default=CHECKOUT, help="folder of the checkout")
     parsed = parser.parse_args(arguments)
     readme = parsed.checkout / "README.md"
     before = readme.read_text(encoding="utf-8")
     folder = parsed.checkout / "Documentation" / "figures"
+    if parsed.commits:
+        sys.stdout.write("".join(f"{line}\n" for line in unsound_commits(parsed.checkout)))
+        return 0
     after = filled(before, [*map(section, records_of_test_subjects(folder)), *further_sections(folder)])
     if not parsed.check:
         readme.write_text(after, encoding="utf-8")
@@ -69,8 +74,8 @@ def section(record: dict[str, Any]) -> str:
     return (
         f"Test subject {record['subject']}, super-resolution x{record['factor']}: {metrics}; best in bold.\n\n"
         f"{table(record)}\n"
-        f"Bundles: {bundles or 'none'}. {record['caveat']} Measured at commit {record['commit'][:12]} by "
-        f"`{record['command']}`.\n"
+        f"Bundles: {bundles or 'none'}. {record['caveat']} "
+        f"{readme_sections.measured(record)}"
     )
 
 

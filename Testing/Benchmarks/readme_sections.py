@@ -53,7 +53,13 @@ def bundles(record: dict[str, Any]) -> str:
 
 def measured(record: dict[str, Any]) -> str:
     """How to measure it again."""
-    return f"Measured at commit {record['commit'][:12]} by `{record['command']}`.\n"
+    return f"Measured at {commit_in_words(record['commit'])} by `{record['command']}`.\n"
+
+
+def commit_in_words(commit: str) -> str:
+    """The commit of a record, short, and whether the code differed from it (`records.current_commit`)."""
+    name, plus, _ = commit.partition("+")
+    return f"commit {name[:12]}" + (" with uncommitted changes" if plus else "")
 
 
 def table(head: list[str], rows: list[list[str]]) -> str:

@@ -10,7 +10,7 @@ import pytest
 import SimpleITK as sitk
 from conftest import head_like, placed_grid
 from dicom_files import OBLIQUE, PATIENT, SECRETS, SHAPE, stack, write_series
-from SynthMRILib.dicom_export import write_dicom_series
+from SynthMRILib.dicom_export import json_texts, write_dicom_series
 from SynthMRILib.errors import InputError
 from SynthMRILib.provenance import make_provenance
 from SynthMRILib.volume import Grid, Volume
@@ -67,10 +67,55 @@ def test_every_file_says_what_it_is_and_names_nobody(tmp_path):
     assert first.SeriesDescription == "SYNTHETIC super-resolution 2x"
     assert list(first.ImageType[:2]) == ["DERIVED", "SECONDARY"] and "SYNTHETIC" in first.ImageType
     assert first.ContentQualification == "RESEARCH" and "not for diagnosis" in first.ImageComments
-    (equipment,) = first.ContributingEquipmentSequence
-    assert json.loads(equipment.ContributionDescription)["task"] == "super-resolution"
+    assert json.loads(first.ContributingEquipmentSequence[0].ContributionDescription)["task"] == "super-resolution"
     assert str(first.PatientName) == "SYNTHETIC^Research" and first.PatientIdentityRemoved == "YES"
     assert not first.PatientBirthDate and "SourceImageSequence" not in first
+
+
+def a_long_provenance() -> dict:
+    return {
+        "inputs": {f"input{n}": {"sha256": 64 * "a", "shape_kji": [256, 256, 256]} for n in range(4)},
+        "intensity": {"scale": 412.5, "quoted": 'a "word" \\ and é', "nothing": None, "empty": {}},
+        "packages": dict.fromkeys(("torch", "numpy", "scipy", "SimpleITK", "monai"), "1.2.3"),
+        "parameters": {"device": "auto", "seed": 3, "options": {f"option{n}": n / 3 for n in range(9)}},
+        "bundle": {"name": "super-resolution-x2", "version": "1.0", "sha256": 64 * "b"},
+        "task": "super-resolution",
+    }
+
+
+def merged(texts: list[str]) -> dict:
+    """The record that was divided into JSON texts."""
+
+    def add(into: dict, part: dict) -> dict:
+        for name, value in part.items():
+            into[name] = add(into.get(name, {}), value) if isinstance(value, dict) else value
+        return into
+
+    whole: dict = {}
+    for text in texts:
+        add(whole, json.loads(text))
+    return whole
+
+
+def test_task_model_and_parameters_stand_first_and_nothing_is_cut_off(tmp_path):
+    volume, provenance = a_result(OBLIQUE), a_long_provenance()
+    files = write_dicom_series(volume, tmp_path / "out", description="x", provenance=provenance)
+    items = pydicom.dcmread(files[0]).ContributingEquipmentSequence
+    texts = [item.ContributionDescription for item in items]
+    assert len(texts) > 1 and all(len(text) <= 1024 for text in texts)
+    first = json.loads(texts[0])
+    assert {name: first[name] for name in ("task", "bundle", "parameters")} == {
+        name: provenance[name] for name in ("task", "bundle", "parameters")
+    }
+    assert merged(texts) == provenance
+
+
+def test_parameters_that_need_several_texts_are_whole_and_one_value_that_is_too_long_is_told():
+    provenance = {"task": "t", "parameters": {f"name{n}": 300 * "x" for n in range(8)}, "table": list(range(900))}
+    texts = json_texts(provenance)
+    assert all(len(text) <= 1024 for text in texts)
+    assert merged(texts) == {**provenance, "table": "left out: too long for a DICOM text"}
+    assert json_texts({}) == ["{}"]
 
 
 def test_with_a_reference_the_series_joins_its_examination(tmp_path):

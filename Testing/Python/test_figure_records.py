@@ -6,9 +6,17 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from Benchmarks import readme_figures
 from SynthMRILib.errors import InputError
 from SynthMRILib.evaluation.metrics import METRICS
-from SynthMRILib.evaluation.records import append_opening, current_commit, find_checkout, hashes_in, stale_figures
+from SynthMRILib.evaluation.records import (
+    append_opening,
+    current_commit,
+    find_checkout,
+    hashes_in,
+    stale_figures,
+    unsound_commits,
+)
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -97,6 +105,26 @@ def git(folder: Path, *words: str) -> str:
     identity = ["-c", "user.name=Test", "-c", "user.email=test@example.org"]
     done = subprocess.run(["git", "-C", str(folder), *identity, *words], capture_output=True, text=True, check=True)
     return done.stdout.strip()
+
+
+def test_commits_that_cannot_be_had_are_listed(tmp_path, capsys):
+    figures = tmp_path / "Documentation" / "figures"
+    figures.mkdir(parents=True)
+    (tmp_path / "README.md").write_text("")
+    git(tmp_path, "init", "-q")
+    git(tmp_path, "add", "README.md")
+    git(tmp_path, "commit", "-q", "-m", "first")
+    commit = git(tmp_path, "rev-parse", "HEAD")
+    (figures / "sound.json").write_text(json.dumps({"commit": commit}))
+    (figures / "changed.json").write_text(json.dumps({"parts": [{"commit": f"{commit}+changes"}]}))
+    (figures / "gone.json").write_text(json.dumps({"part": {"commit": 40 * "a"}}))
+    expected = [
+        f"changed.json: commit {commit[:12]} has uncommitted changes.",
+        f"gone.json: commit {12 * 'a'} is not in the history.",
+    ]
+    assert unsound_commits(tmp_path) == expected
+    assert readme_figures.main(["--checkout", str(tmp_path), "--commits"]) == 0
+    assert capsys.readouterr().out.splitlines() == expected
 
 
 def test_the_commit_says_when_code_was_changed_but_not_when_only_records_were(tmp_path):

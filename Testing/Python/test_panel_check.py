@@ -48,6 +48,13 @@ def panel(desktop):
     return checked(desktop, opened)
 
 
+@pytest.fixture
+def network_panel(desktop, tmp_path):
+    """The panel before a volume is selected, with a model, whose choices are more than those of interpolation."""
+    make_bundle(tmp_path / "models" / "test-network")
+    return checked(desktop, desktop.open_module("SynthMRI"))
+
+
 def constant_node(value: float):
     import slicer
 
@@ -130,7 +137,8 @@ def test_the_panel_is_closed_while_an_input_is_checked(desktop, panel, gate):
     assert not desktop.callback_errors
 
 
-def test_apply_stays_on_while_only_parameters_change_and_only_the_latest_are_checked(desktop, panel, gate):
+def test_apply_stays_on_while_only_parameters_change_and_only_the_latest_are_checked(desktop, network_panel, gate):
+    panel = network_panel
     gate.open.set()
     panel.ui.inputSelector.setCurrentNode(head_node())
     assert checked(desktop, panel).ui.applyButton.enabled
@@ -148,20 +156,23 @@ def test_apply_stays_on_while_only_parameters_change_and_only_the_latest_are_che
     assert panel.ui.applyButton.enabled and len(gate.seen) - before <= 2
 
 
-def test_what_is_wrong_is_said_when_apply_was_pressed_before_the_check_had_ended(desktop, panel, gate, slicer_scene):
+def test_what_is_wrong_is_said_when_apply_was_pressed_before_the_check_had_ended(
+    desktop, network_panel, gate, slicer_scene
+):
     """Apply is on while only parameters are checked; the run itself refuses what cannot be run, in the same words."""
+    panel = network_panel
     gate.open.set()
     panel.ui.inputSelector.setCurrentNode(head_node())
     checked(desktop, panel)
     gate.open.clear()
-    panel.logic.getParameterNode().sharpness = 0.5  # which interpolation does not have
+    panel.logic.getParameterNode().sharpness = 0.5  # for which no model is installed
     desktop.process_events()
     assert panel.runPanel.checking and panel.ui.applyButton.enabled
     panel.ui.applyButton.click()
     assert desktop.wait_until(lambda: not panel.logic.running, timeout=SECONDS)
-    assert "Sharpness is for the network alone" in panel.ui.statusLabel.text and not synthetic_volumes(slicer_scene)
+    assert "No perceptual bundle" in panel.ui.statusLabel.text and not synthetic_volumes(slicer_scene)
     gate.open.set()
-    assert "Sharpness is for the network alone" in checked(desktop, panel).ui.applyHintLabel.text
+    assert "No perceptual bundle" in checked(desktop, panel).ui.applyHintLabel.text
 
 
 def test_a_volume_is_checked_while_another_one_is_computed(desktop, panel, gate, slicer_scene):

@@ -1,4 +1,4 @@
-"""Whose patient and study an export copies: only those of the series that the result was made from, and it is told."""
+"""Whose patient and study an export copies, which it tells, and that a series is there as a whole or not at all."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import numpy as np
 import pydicom
 import pytest
 from conftest import placed_grid
+from dicom_files import OBLIQUE, STRAIGHT, stack, write_enhanced
 from module_support import GRIDS, SHAPE, head_node, place
 from panel_support import SECONDS, result_of
 from SynthMRILib.errors import InputError
@@ -226,3 +227,113 @@ def test_slices_that_are_unevenly_spaced_belong_to_the_volume_that_names_their_f
         checked_reference(files[8], SourceFacts.of(result_of(source)))
     remember_files(source, files)
     assert "ALPHA ANNA" in checked_reference(files[8], SourceFacts.of(result_of(source)))
+
+
+@pytest.mark.usefixtures("desktop")
+@pytest.mark.parametrize("grid, fits", [(OBLIQUE, True), (STRAIGHT, False)])
+def test_an_enhanced_file_fits_by_any_of_its_frames(tmp_path, grid, fits):
+    from SynthMRIModuleLib.export_reference import SourceFacts, checked_reference
+
+    source, file = head_node(shape=OBLIQUE.shape), tmp_path / "all.dcm"
+    place(source, OBLIQUE)
+    write_enhanced(file, stack(), grid, order=range(18), slopes=[1.0] * 18)
+    dataset = pydicom.dcmread(file)
+    dataset.StudyInstanceUID = "1.2.3"
+    dataset.save_as(file)
+    facts = SourceFacts.of(result_of(source))
+    if fits:
+        assert "Doe Jane" in checked_reference(file, facts)
+    else:
+        with pytest.raises(InputError, match="does not lie where"):
+            checked_reference(file, facts)
+
+
+def hidden(folder: Path) -> list[str]:
+    return [path.name for path in folder.iterdir() if path.name.startswith(".")]
+
+
+@pytest.fixture
+def slow_writer(monkeypatch) -> None:
+    """Every slice takes a while, as on a disk in the network."""
+    import time
+
+    import SynthMRILib.dicom_export as dicom_export
+
+    write = dicom_export._write_slice
+
+    def slowly(*arguments: Any) -> str:
+        time.sleep(0.05)
+        return write(*arguments)
+
+    monkeypatch.setattr(dicom_export, "_write_slice", slowly)
+
+
+@pytest.mark.usefixtures("slow_writer")
+def test_a_series_is_complete_when_the_application_closes_while_it_is_written(desktop, panel, tmp_path):
+    source = head_node()
+    offer(desktop, panel, source)
+    desktop.answer(str(tmp_path))
+    panel.ui.exportButton.click()
+    assert panel.exportPanel.busy
+    panel.cleanup()
+    assert len(list(tmp_path.glob("SYNTHETIC super-resolution/*.dcm"))) == 36 and not hidden(tmp_path)
+
+
+@pytest.mark.usefixtures("slow_writer")
+def test_a_series_is_there_as_a_whole_or_not_at_all(desktop, panel, tmp_path):
+    offer(desktop, panel, head_node())
+    desktop.answer(str(tmp_path))
+    panel.ui.exportButton.click()
+    seen = set()
+    while panel.exportPanel.busy:
+        desktop.process_events(20)
+        seen.add((len(list(tmp_path.glob("SYNTHETIC*"))), len(list(tmp_path.glob("SYNTHETIC*/*")))))
+    assert seen <= {(0, 0), (1, 36)} and (0, 0) in seen
+    assert not hidden(tmp_path)
+
+
+def test_what_an_application_left_that_died_while_writing_is_removed_by_the_next_export(desktop, panel, tmp_path):
+    """Its files may name a patient; those of an export that is still going on are left alone."""
+    import os
+    import shutil
+    import subprocess
+
+    from SynthMRILib.jobs.folders import JobFolder
+    from SynthMRIModuleLib.export_panel import STAGING
+
+    dies = (
+        "import os, sys; from pathlib import Path; from SynthMRILib.jobs.folders import JobFolder; "
+        f"folder = JobFolder(Path(sys.argv[1]), prefix={STAGING!r}); "
+        "(folder.path / 'IM00001.dcm').write_text('ALPHA^ANNA'); os._exit(1)"
+    )
+    library = str(Path(__file__).parents[2] / "SynthMRI")
+    python = shutil.which("PythonSlicer")
+    subprocess.run([python, "-c", dies, str(tmp_path)], check=False, env={**os.environ, "PYTHONPATH": library})
+    (left,) = hidden(tmp_path)
+    going_on = JobFolder(tmp_path, prefix=STAGING)
+    try:
+        offer(desktop, panel, head_node())
+        assert len(export(desktop, panel, tmp_path)) == 36
+        assert hidden(tmp_path) == [going_on.path.name] != [left]
+    finally:
+        going_on.remove()
+
+
+@pytest.mark.parametrize("case", ["no such folder", "it fails half-way"])
+def test_an_export_that_fails_is_told_and_leaves_nothing(desktop, panel, tmp_path, monkeypatch, case):
+    import SynthMRILib.dicom_export as dicom_export
+
+    write = dicom_export._write_slice
+
+    def fail(series: Any, volume: Any, index: int, folder: Path) -> str:
+        if index == 20:
+            raise OSError(28, "No space left on device")
+        return write(series, volume, index, folder)
+
+    parent = tmp_path / "missing" if case == "no such folder" else tmp_path
+    if case == "it fails half-way":
+        monkeypatch.setattr(dicom_export, "_write_slice", fail)
+    offer(desktop, panel, head_node())
+    assert not export(desktop, panel, parent)
+    assert "'SYNTHETIC super-resolution' could not be written: No s" in panel.ui.exportStatusLabel.text
+    assert not list(tmp_path.iterdir())

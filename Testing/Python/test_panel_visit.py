@@ -32,7 +32,7 @@ def test_a_user_chooses_applies_stops_applies_again_compares_saves_and_comes_bac
     ui.tileSpinBox.setValue(16)  # many small blocks, so that there is progress to watch
 
     press_apply(desktop, panel)
-    said, values = watch(desktop, panel, lambda: "left" in ui.statusLabel.text)
+    said, values = watch(desktop, panel, lambda: "left" in ui.statusLabel.text and ui.progressBar.value > 0)
     assert values == sorted(values) and values[-1] > 0, "progress goes forward"
     assert any("left" in words for words in said), "the time left is told"
     ui.applyButton.click()

@@ -61,6 +61,18 @@ def test_the_check_passes_only_when_block_records_and_weights_agree(checkout: Pa
     assert run(checkout, "--check") == 1 and "some-bundle" in capsys.readouterr().err
 
 
+def test_code_with_uncommitted_changes_is_told(checkout: Path, record: dict):
+    run(checkout)
+    text = (checkout / "README.md").read_text(encoding="utf-8")
+    assert "Measured at commit 0123456789ab by `measure it`." in text
+    file = checkout / "Documentation" / "figures" / "phantom.json"
+    file.write_text(json.dumps({**record, "commit": 4 * "0123456789" + "+changes"}), encoding="utf-8")
+    assert run(checkout, "--check") == 1
+    run(checkout)
+    text = (checkout / "README.md").read_text(encoding="utf-8")
+    assert "Measured at commit 012345678901 with uncommitted changes by `measure it`." in text
+
+
 @pytest.mark.parametrize("split", ["train", "validate"])
 def test_only_test_subjects_are_shown(checkout: Path, record: dict, split: str):
     file = checkout / "Documentation" / "figures" / "phantom.json"

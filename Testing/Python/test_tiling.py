@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from SynthMRILib.errors import Cancelled, ResourceError
+from SynthMRILib.errors import Cancelled, InputError, ResourceError
 from SynthMRILib.inference.runner import make_plan, run_tiles
-from SynthMRILib.inference.tiling import choose_parts, make_tiles, parts_of_size
+from SynthMRILib.inference.tiling import choose_parts, make_tiles, parts_of_size, times_computed
 from SynthMRILib.networks.rrdb import RRDBNet
 from SynthMRILib.progress import no_progress
 
@@ -42,6 +42,22 @@ def test_tiled_result_equals_the_whole_volume(a_network: RRDBNet, shape: tuple[i
     voxels = np.random.default_rng(0).random(shape, dtype=np.float32)
     whole, tiled = run(a_network, voxels, 1000), run(a_network, voxels, tile)
     assert np.abs(whole - tiled).max() <= 1e-4 * np.ptp(whole)
+
+
+def test_a_tile_smaller_than_the_halo_is_refused_before_it_takes_forever(a_network: RRDBNet) -> None:
+    voxels = np.ones((40, 40, 40), dtype=np.float32)
+    assert a_network.receptive_field_radius == 6
+    for tile in (1, 2):
+        with pytest.raises(InputError, match=r"times over, because it sees 6 .* choose 6 or more, or 0 for automatic"):
+            run(a_network, voxels, tile)
+    assert run(a_network, voxels[:4, :4, :4], 4).shape == (8, 8, 8), "one tile needs no halo"
+
+
+@pytest.mark.parametrize(("shape", "tile"), [((40, 31, 22), 7), ((20, 20, 20), 1), ((9, 9, 9), 9)])
+def test_how_often_a_voxel_is_computed_is_counted_without_making_the_tiles(shape, tile) -> None:
+    parts = parts_of_size(shape, tile)
+    tiles = make_tiles(shape, parts, halo=5)
+    assert times_computed(shape, parts, 5) == pytest.approx(sum(t.voxels for t in tiles) / np.prod(shape))
 
 
 def test_a_halo_too_small_would_be_noticed(a_network: RRDBNet) -> None:

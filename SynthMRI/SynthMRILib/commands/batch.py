@@ -36,7 +36,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     parser.add_argument("--workers", type=int, default=1, help="computing processes on this machine")
     parser.add_argument("--scheduler", metavar="ADDRESS", help="a Dask scheduler to use instead, e.g. tcp://HOST:8786")
     add_run_options(parser)
-    parser.set_defaults(run=run_batch_command)
+    parser.set_defaults(run=run_batch_command, resumes=True)
 
 
 def run_batch_command(arguments: argparse.Namespace) -> int:

@@ -45,7 +45,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     parser.add_argument("--accelerator", default="auto", help="as Lightning Fabric names it: auto, cpu, gpu")
     parser.add_argument("--precision", default="32-true", help="as Lightning Fabric names it: 32-true, bf16-mixed")
     parser.add_argument("--json", action="store_true", help="print the comparison as JSON")
-    parser.set_defaults(run=run)
+    parser.set_defaults(run=run, resumes=True)
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 
-from ..bundle_store import add_bundle, delete_bundle
+from ..bundle_store import add_bundle, bundle_to_delete, delete_bundle
 from ..bundles import find_bundles, load_bundle
 from ..errors import InputError
 from .common import print_json
@@ -27,7 +27,7 @@ def run_models(arguments: argparse.Namespace) -> int:
     if arguments.action == "add":
         sys.stdout.write(f"{add_bundle(arguments.bundle).name} was added.\n")
         return 0
-    bundle = load_bundle(arguments.bundle)
+    bundle = (bundle_to_delete if arguments.action == "delete" else load_bundle)(arguments.bundle)
     if arguments.action == "card":
         sys.stdout.write(bundle.card_path.read_text(encoding="utf-8"))
     elif arguments.action == "check":

@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +14,10 @@ import numpy as np
 
 from .. import INTENDED_USE, __version__
 from ..errors import InputError
+from ..synthetic_marks import in_file
 from .common import print_json
+from .result_folder import check_folder, new_results
+from .targets import check_apart
 
 if TYPE_CHECKING:
     from ..simulation.kinds import Sample, SampleRecord
@@ -55,15 +60,22 @@ def run(arguments: argparse.Namespace) -> int:
     from ..simulation import kinds
 
     folder = arguments.output
-    if folder.exists() and not folder.is_dir():
-        raise InputError(f"'{folder.name}' is a file; give a folder for the output.")
+    check_folder(folder)
     if (folder / RECORD).exists() and not arguments.overwrite:
         raise InputError(f"'{folder.name}' holds a simulation already. Choose another folder or add --overwrite.")
+    check_apart([folder / RECORD, folder / GALLERY, *earlier_files(folder)], [arguments.labels])
     labels, grid = read_labels(arguments.labels)
     record = _record(arguments)
     sample = kinds.apply(record, labels, grid)
-    folder.mkdir(parents=True, exist_ok=True)
-    summary = write_sample(sample, record, folder, labels=labels, seed=arguments.seed, overwrite=arguments.overwrite)
+    summary = write_sample(
+        sample,
+        record,
+        folder,
+        labels=labels,
+        seed=arguments.seed,
+        overwrite=arguments.overwrite,
+        label_file=arguments.labels,
+    )
     if arguments.json:
         print_json(summary)
     else:
@@ -125,15 +137,20 @@ def read_labels(path: Path | None) -> tuple[np.ndarray, Any]:
 
 
 def write_sample(
-    sample: Sample, record: SampleRecord, folder: Path, *, labels: np.ndarray, seed: int, overwrite: bool
+    sample: Sample,
+    record: SampleRecord,
+    folder: Path,
+    *,
+    labels: np.ndarray,
+    seed: int,
+    overwrite: bool,
+    label_file: Path | None = None,
 ) -> dict[str, Any]:
-    """Write volumes, record and gallery; returns what the record file holds."""
+    """Write volumes, record and gallery in place of those of an earlier simulation; returns what the record holds."""
     from ..simulation.gallery import write_gallery
     from ..volume_io import write_volume
 
     written: dict[str, Volume] = {**sample.volumes, **sample.masks}
-    for name, volume in written.items():
-        write_volume(volume, folder / f"{name}.nii.gz", overwrite=overwrite)
     summary = {
         "synthetic": True,
         "intended_use": INTENDED_USE,
@@ -144,9 +161,22 @@ def write_sample(
         "facts": sample.facts,
         "record": record.as_dict(),
     }
-    (folder / RECORD).write_text(json.dumps(summary, indent=1) + "\n", encoding="utf-8")
-    write_gallery(sample, folder / GALLERY, title=f"simulate {record.sample}, seed {seed}")
+    earlier = partial(earlier_files, folder)
+    with new_results(folder, earlier=earlier, inputs=[label_file], overwrite=overwrite) as new:
+        for name, volume in written.items():
+            write_volume(volume, new / f"{name}.nii.gz")
+        (new / RECORD).write_text(json.dumps(summary, indent=1) + "\n", encoding="utf-8")
+        write_gallery(sample, new / GALLERY, title=f"simulate {record.sample}, seed {seed}")
     return summary
+
+
+def earlier_files(folder: Path) -> list[Path]:
+    """Record, picture and marked volumes of an earlier simulation in a folder."""
+    names: list[str] = []
+    with suppress(OSError, ValueError, LookupError, TypeError):
+        names = list(json.loads((folder / RECORD).read_text(encoding="utf-8"))["files"])
+    volumes = [folder / name for name in names if isinstance(name, str) and Path(name).name == name]
+    return [p for p in (*filter(in_file, volumes), folder / RECORD, folder / GALLERY) if p.is_file()]
 
 
 def _sha256(labels: np.ndarray) -> str:

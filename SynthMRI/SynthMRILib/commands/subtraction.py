@@ -6,6 +6,7 @@ import argparse
 import csv
 import json
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,11 @@ from ..errors import InputError
 from ..provenance import make_provenance
 from ..volume_io import read_volume, write_volume
 from .common import ConsoleProgress, chosen_bundle, print_json
+from .result_folder import check_folder, earlier_results, new_results
+from .targets import check_apart
 
+TASK = "subtraction"
+TABLES = ("candidates.csv", "candidates.json")
 FURTHER = {"t1": "T1w", "t2": "T2w", "mask": "brain mask"}
 
 
@@ -45,6 +50,9 @@ def run(arguments: argparse.Namespace) -> int:
     folder: Path = arguments.output
     if folder.exists() and any(folder.iterdir()) and not arguments.overwrite:
         raise InputError(f"The folder '{folder.name}' is not empty. Choose another one or add --overwrite.")
+    check_folder(folder)
+    paths = [arguments.first, arguments.second, *(p for name in FURTHER for p in getattr(arguments, name) or ())]
+    check_apart([*(folder / name for name in TABLES), *earlier_results(folder, TASK, TABLES)], paths)
     visits = [read_visit(arguments, n) for n in range(2)]
     result = subtract(
         *visits,
@@ -54,14 +62,15 @@ def run(arguments: argparse.Namespace) -> int:
         progress=ConsoleProgress(),
     )
     inputs = {f"visit{n + 1}-{name}": volume for n, visit in enumerate(visits) for name, volume in visit.items()}
-    provenance = make_provenance(task="subtraction", inputs=inputs, parameters={}, bundle=None, **result.facts)
-    folder.mkdir(parents=True, exist_ok=True)
-    for name, volume in result.volumes().items():
-        write_volume(volume, folder / f"{name}.nii.gz", overwrite=arguments.overwrite, provenance=provenance)
+    provenance = make_provenance(task=TASK, inputs=inputs, parameters={}, bundle=None, **result.facts)
     rows = result.table()
-    write_table(folder / "candidates.csv", rows)
     record = {"candidates": rows, "provenance": provenance}
-    (folder / "candidates.json").write_text(json.dumps(record, indent=2, allow_nan=False), encoding="utf-8")
+    earlier = partial(earlier_results, folder, TASK, TABLES)
+    with new_results(folder, earlier=earlier, inputs=paths, overwrite=arguments.overwrite) as new:
+        for name, volume in result.volumes().items():
+            write_volume(volume, new / f"{name}.nii.gz", provenance=provenance)
+        write_table(new / TABLES[0], rows)
+        (new / TABLES[1]).write_text(json.dumps(record, indent=2, allow_nan=False), encoding="utf-8")
     if arguments.json:
         print_json(record)
     else:

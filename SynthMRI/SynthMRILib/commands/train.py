@@ -24,7 +24,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     train.add_argument("--accelerator", default="auto", help="as Lightning Fabric names it: auto, cpu, gpu")
     train.add_argument("--devices", default="1", help="processes or GPUs on each machine")
     train.add_argument("--precision", default="32-true", help="as Lightning Fabric names it: 32-true, bf16-mixed")
-    train.set_defaults(run=run_train)
+    train.set_defaults(run=run_train, resumes=True)
 
     motion = subparsers.add_parser("pack-motion", help="pack pairs of volumes with and without motion into one file")
     motion.add_argument("--source", type=Path, required=True, help="file that pack-training made of the same part")

@@ -5,7 +5,9 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from collections.abc import Iterable
 from dataclasses import asdict, fields
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +16,19 @@ from ..tasks import get_task
 from ..tasks.base import NetworkTask, Parameters, TaskResult
 from ..tasks.uncertainty import network_task, network_task_names
 from ..volume import Volume
-from ..volume_io import read_volume, write_volume
+from ..volume_io import files_of, read_volume, write_volume
 from .common import ConsoleProgress, add_run_options, chosen_bundle, print_json, run_parameters, warn
+from .result_folder import check_folder, earlier_results, new_results
+from .targets import check_apart
 
 #: File name by output role; the others are named as their role.
 FILES = {"output": "mean"}
+FINDINGS, PAGE = "findings.json", "index.html"
+PAGES = (FINDINGS, PAGE)
+#: Names of the usual maps; some tasks have more.
+MAPS = ("mean", "epistemic", "aleatoric", "total", "consistency", "blend")
+#: What a reader may give beside the inputs.
+READER_MATERIAL = ("segmentation", "lesions", "points")
 #: Parameters that every task has or that choose something else than a network.
 NOT_OPTIONS = {f.name for f in fields(Parameters)} | {"method"}
 
@@ -103,8 +113,13 @@ def run_uncertainty(arguments: argparse.Namespace) -> int:
     folder: Path = arguments.output
     if folder.exists() and any(folder.iterdir()) and not arguments.overwrite:
         raise InputError(f"The folder '{folder.name}' is not empty. Choose another one or add --overwrite.")
+    check_folder(folder)
     judged, task = network_task(arguments.task), get_task("uncertainty")
     files = {role.name: getattr(arguments, role.name) for role in judged.roles if getattr(arguments, role.name)}
+    others = [getattr(arguments, name) for name in READER_MATERIAL]
+    read = [*files.values(), *others]
+    written = [file for name in MAPS for file in files_of(folder / f"{name}.nii.gz")]
+    check_apart([*written, *(folder / name for name in PAGES), *earlier_results(folder, task.name, PAGES)], read)
     inputs = {role: read_volume(path) for role, path in files.items()}
     if not inputs:
         raise InputError(f"No input is given. Inputs of {judged.name}: {', '.join(r.name for r in judged.roles)}.")
@@ -122,7 +137,7 @@ def run_uncertainty(arguments: argparse.Namespace) -> int:
     warn(task.check(inputs, bundle, parameters))
     result = task.run(inputs, bundle, parameters, ConsoleProgress())
     record = make_record(result, given)
-    write_folder(folder, result, record, inputs=inputs, blend=arguments.blend, overwrite=arguments.overwrite)
+    write_folder(folder, result, record, inputs=inputs, blend=arguments.blend, overwrite=arguments.overwrite, read=read)
     if arguments.json:
         print_json(record)
     else:
@@ -137,8 +152,8 @@ def reader_material(arguments: argparse.Namespace) -> dict[str, Any]:
 
     given: dict[str, Any] = {
         name: read_volume(getattr(arguments, name))
-        for name in ("segmentation", "lesions")
-        if getattr(arguments, name) is not None
+        for name in READER_MATERIAL
+        if name != "points" and getattr(arguments, name) is not None
     }
     if arguments.points is not None:
         given["points"] = read_points(arguments.points)
@@ -173,23 +188,25 @@ def write_folder(
     inputs: dict[str, Volume],
     blend: bool,
     overwrite: bool,
+    read: Iterable[Path | None] = (),
 ) -> None:
-    """Write maps, findings.json and the page."""
+    """Write maps, findings.json and the page in place of those of an earlier run; files that were read stay."""
     outputs = dict(result.outputs)
     acquired = next(iter(inputs.values()))
     if blend:
         outputs["blend"] = blended(result, acquired)
-    folder.mkdir(parents=True, exist_ok=True)
-    for role, volume in outputs.items():
-        path = folder / f"{FILES.get(role, role)}.nii.gz"
-        write_volume(volume, path, overwrite=overwrite, provenance=result.provenance)
-    (folder / "findings.json").write_text(json.dumps(record, indent=2), encoding="utf-8")
-    try:
-        from ..uncertainty.page import write_page
+    task = result.provenance["task"]
+    earlier = partial(earlier_results, folder, task, PAGES)
+    with new_results(folder, earlier=earlier, inputs=read, overwrite=overwrite) as new:
+        for role, volume in outputs.items():
+            write_volume(volume, new / f"{FILES.get(role, role)}.nii.gz", provenance=result.provenance)
+        (new / FINDINGS).write_text(json.dumps(record, indent=2), encoding="utf-8")
+        try:
+            from ..uncertainty.page import write_page
 
-        write_page(folder / "index.html", record, acquired=acquired, result=outputs["output"], total=outputs["total"])
-    except InputError as error:
-        sys.stderr.write(f"synthmri: warning: no page was written. {error}\n")
+            write_page(new / PAGE, record, acquired=acquired, result=outputs["output"], total=outputs["total"])
+        except InputError as error:
+            sys.stderr.write(f"synthmri: warning: no page was written. {error}\n")
 
 
 def blended(result: TaskResult, acquired: Volume) -> Volume:

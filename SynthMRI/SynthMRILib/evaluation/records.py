@@ -113,6 +113,38 @@ def stale_figures(figures: Path, models: Path) -> list[str]:
     return found
 
 
+def unsound_commits(checkout: Path) -> list[str]:
+    """One sentence for every figure file with a commit that is not in the history, or with uncommitted changes."""
+    found = []
+    for path in sorted((checkout / "Documentation" / "figures").glob("*.json")):
+        for commit in dict.fromkeys(commits_in(json.loads(path.read_text(encoding="utf-8")))):
+            name, plus, _ = commit.partition("+")
+            reasons = [*(["has uncommitted changes"] if plus else [])]
+            if not is_in_history(checkout, name):
+                reasons.append("is not in the history")
+            if reasons:
+                found.append(f"{path.name}: commit {name[:12]} {' and '.join(reasons)}.")
+    return found
+
+
+def commits_in(part: Any) -> Iterator[str]:
+    """Every commit that a record names, at any depth."""
+    values = part.values() if isinstance(part, dict) else part if isinstance(part, list) else ()
+    if isinstance(part, dict) and isinstance(part.get("commit"), str):
+        yield part["commit"]
+    for value in values:
+        yield from commits_in(value)
+
+
+def is_in_history(checkout: Path, commit: str) -> bool:
+    """Whether the commit is the one that is checked out or an ancestor of it; False without git."""
+    try:
+        _git(checkout, "merge-base", "--is-ancestor", commit, "HEAD")
+    except (OSError, subprocess.CalledProcessError):
+        return False
+    return True
+
+
 def shipped_hashes(models: Path) -> dict[str, str]:
     """SHA-256 of the weights by bundle, as their metadata state them."""
     files = sorted(models.glob("*/configs/metadata.json"))

@@ -18,16 +18,19 @@ from scipy import ndimage
 from torch import nn
 
 from ..bundles import Bundle
-from ..errors import ResourceError
+from ..errors import InputError, ResourceError
 from ..progress import Progress
 from ..tasks.base import Parameters
 from . import memory, precision
-from .tiling import Tile, choose_parts, make_tiles, parts_of_size, scaled
+from .tiling import Tile, choose_parts, make_tiles, parts_of_size, scaled, times_computed
 
 #: Share of the machine's memory that the activations of one tile may take, and its upper limit [bytes].
 MEMORY_SHARE, MEMORY_LIMIT = 0.25, 2_600_000_000
 #: What the process takes before it has seen a voxel [bytes]: Python, torch and the network.
 PROCESS_MEMORY = 350_000_000
+#: How often each voxel may be computed on average; tiles as wide as the halo stay below (27).
+MOST_TIMES = 64
+
 #: Called with the network and a tile (1, c, k, j, i); returns output channels (n, k * scale, j * scale, i * scale).
 Forward = Callable[[nn.Module, torch.Tensor], torch.Tensor]
 
@@ -79,7 +82,7 @@ def make_plan(
         available: memory of the device [bytes]: total, not free, so that results can be repeated.
         outputs: output volumes kept.
 
-    Raises ResourceError when the estimate does not fit.
+    Raises InputError for tiles too small to come to an end, and ResourceError when the estimate does not fit.
     """
     each = bytes_per_voxel(network, dtype)
     volumes = PROCESS_MEMORY + 4 * int(np.prod(shape)) * (3 + (outputs + 2) * network.scale**3)
@@ -89,6 +92,12 @@ def make_plan(
         parts = parts_of_size(shape, tile) if tile else choose_parts(shape, halo, int(budget / each))
     except ValueError:
         raise ResourceError(too_little(halo**3 * 8 * each + volumes, available)) from None
+    times = times_computed(shape, parts, halo)
+    if tile and times > MOST_TIMES:
+        raise InputError(
+            f"With tiles of {tile} voxels the network would compute each voxel {times:.0f} times over, because it sees "
+            f"{halo} voxels beside a tile: choose {halo} or more, or 0 for automatic."
+        )
     tiles = make_tiles(shape, parts, halo, network.stride)
     needed = max(t.voxels for t in tiles) * each + volumes
     if needed > 0.9 * available:

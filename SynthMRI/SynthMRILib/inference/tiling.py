@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise, product
-from math import ceil
+from math import ceil, prod
 
 Slices = tuple[slice, slice, slice]
 MOST_PARTS = 64
@@ -78,6 +78,12 @@ def choose_parts(shape: tuple[int, int, int], halo: int, largest: int) -> tuple[
     if best is None:
         raise ValueError("no division is small enough")
     return best[1]
+
+
+def times_computed(shape: tuple[int, int, int], parts: tuple[int, int, int], halo: int) -> float:
+    """How often each voxel is computed on average, halos included; 1 for the whole volume in one tile."""
+    reads = [sum(read.stop - read.start for read, _, _ in _cut(n, count, halo, 1)) for n, count in zip(shape, parts)]
+    return prod(reads) / prod(shape)
 
 
 def parts_of_size(shape: tuple[int, int, int], tile: int) -> tuple[int, int, int]:

@@ -27,11 +27,12 @@ class JobFolder:
 
     Args:
         parent: where to make it; None for the system's temporary folder. Raises OSError when that is impossible.
+        prefix: how its name begins.
     """
 
-    def __init__(self, parent: Path | None = None) -> None:
+    def __init__(self, parent: Path | None = None, *, prefix: str = PREFIX) -> None:
         while True:
-            self.path = Path(tempfile.mkdtemp(prefix=PREFIX, dir=parent))
+            self.path = Path(tempfile.mkdtemp(prefix=prefix, dir=parent))
             self._lock_file = _open_lock(self.path)
             if self._lock_file is not None:
                 return
@@ -41,9 +42,9 @@ class JobFolder:
         _delete(self.path, self._lock_file)
 
 
-def remove_abandoned(parent: Path | None = None) -> None:
-    """Delete the job folders whose owner is no longer alive. Folders of other users are left alone."""
-    for path in Path(parent or tempfile.gettempdir()).glob(f"{PREFIX}*"):
+def remove_abandoned(parent: Path | None = None, *, prefix: str = PREFIX) -> None:
+    """Delete the folders of that prefix whose owner is no longer alive. Folders of other users are left alone."""
+    for path in Path(parent or tempfile.gettempdir()).glob(f"{prefix}*"):
         with contextlib.suppress(OSError):
             _remove_if_abandoned(path)
 
