@@ -136,6 +136,10 @@ def test_the_task_uses_what_autofocus_sees_where_the_bundle_knows_what_it_means(
         measured["severity_before"]
         == estimate_severity(voxels, parameters, no_progress, look=first_look(voxels, still.grid)).as_dict()
     ), "nothing is found"
+    network = load_bundle(tmp_path / "models" / "motion-correction")
+    both = TASK.run({"input": still}, network, replace(parameters, method="both"), no_progress).measurements
+    assert both["decision"] == "unchanged" and both["severity_after"] == both["severity_before"]
+    assert both["severity_before"] == measured["severity_before"]
     found = autofocus(IntensityScale.fit(moved.voxels).apply(moved.voxels), moved.grid)
     assert found.found
     left = estimate_severity(found.voxels, parameters, no_progress, look=first_look(found.voxels, moved.grid))

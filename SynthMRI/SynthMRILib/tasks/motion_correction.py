@@ -180,13 +180,14 @@ class MotionCorrection:
             return outputs, before, before, Decision("measured", decision.reason), facts
         if focused is not prepared:
             outputs["output"] = self.finish(focused, focused.voxels, parameters)
+        told = after
         if parameters.uses_network and look is not None:  # networks are told what the image alone tells
-            after = estimate_severity(focused.voxels, parameters, no_progress)
-        decision = decided(after, prepared, bundle, parameters, focused=focused is not prepared)
+            told = estimate_severity(focused.voxels, parameters, no_progress)
+        decision = decided(told, prepared, bundle, parameters, focused=focused is not prepared)
         if decision.correct and parameters.uses_network:
             from ..motion.correction import corrected
 
-            made, ran = corrected(focused, bundle, parameters, after.severity_mm, part_of(progress, 0.55, 0.95))
+            made, ran = corrected(focused, bundle, parameters, told.severity_mm, part_of(progress, 0.55, 0.95))
             outputs = {r: self.finish(prepared, v, parameters, spread=r == "spread") for r, v in made.items()}
             voxels = outputs["output"].voxels / np.float32(prepared.unit)
             after = estimate_severity(voxels, parameters, part_of(progress, 0.95, 1.0))
