@@ -1,8 +1,8 @@
 """How well the lines of k-space near its center foretell those further out, along each axis.
 
 Edges make the frequencies of an image depend on each other, so that an image of the inner lines, sharpened, foretells
-the outer ones (`pose_search.py`). A head that moves in between sets them against what is foretold: the further out they
-lie, the more their correlation falls.
+the outer ones (`pose_search.py`). A head that moves in between sets them against what is foretold: their correlation
+falls.
 """
 
 from __future__ import annotations

@@ -54,7 +54,7 @@ class FirstLook:
     shift_mm: float
 
     def features(self) -> dict[str, float]:
-        """As the estimate of severity takes it (`severity.py`): spread evenly."""
+        """As the estimate of severity takes it (`focused_severity.py`): spread evenly."""
         fall = float(np.sign(self.fall) * np.sqrt(1000 * abs(self.fall)))
         return {"focus_fall": fall, "focus_shift": float(np.log(max(self.shift_mm, SMALLEST_SHIFT_MM)))}
 
