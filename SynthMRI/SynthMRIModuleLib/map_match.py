@@ -36,7 +36,10 @@ def reason_no_map(result: slicer.vtkMRMLScalarVolumeNode) -> str:
             "There is no uncertainty of this result: the maps in the scene were computed for another task, model or "
             "setting, or before the volume changed."
         )
-    return _("There is no uncertainty of this result; the module SynthMRI Uncertainty computes it.")
+    return _(
+        "There is no uncertainty of this result. The module SynthMRI Uncertainty computes that of results with usual "
+        "settings."
+    )
 
 
 def reason_not_its_map(image: slicer.vtkMRMLNode | None, uncertainty: slicer.vtkMRMLNode | None) -> str:

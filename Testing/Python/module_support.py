@@ -57,6 +57,22 @@ def node_matrix(node: Any, *, in_world: bool = False) -> np.ndarray:
     return slicer.util.arrayFromVTKMatrix(matrix) @ local
 
 
+def read_series(files: list[Path]) -> Any:
+    """A node with what the storage node behind Slicer's DICOM module reads of the files of a series."""
+    import slicer
+
+    storage = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLVolumeArchetypeStorageNode")
+    storage.SetFileName(str(files[0]))
+    storage.ResetFileNameList()
+    for file in files:
+        storage.AddFileName(str(file))
+    storage.SetSingleFile(False)
+    node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", "Back")
+    assert storage.ReadData(node)
+    node.SetAndObserveStorageNodeID(storage.GetID())
+    return node
+
+
 def scene_facts() -> str:
     """Everything a user could notice in the scene: nodes, their names, references and attributes."""
     import slicer

@@ -22,7 +22,10 @@ def panel(desktop):
     return opened
 
 
-NO_MAP = "There is no uncertainty of this result; the module SynthMRI Uncertainty computes it."
+NO_MAP = (
+    "There is no uncertainty of this result. The module SynthMRI Uncertainty computes that of results with usual "
+    "settings."
+)
 
 
 def hints(panel) -> list[str]:

@@ -14,7 +14,7 @@ import pydicom
 import pytest
 from bundle_support import make_bundle
 from conftest import placed_grid
-from module_support import GRIDS, SUPER_RESOLUTION, head_node, node_matrix, place
+from module_support import GRIDS, SUPER_RESOLUTION, head_node, node_matrix, place, read_series
 from panel_support import SECONDS, result_of, select
 
 
@@ -193,14 +193,7 @@ def test_an_exported_series_is_read_back_by_slicers_own_reader(desktop, panel_wi
     panel_with_result.ui.exportButton.click()
     written(desktop, panel_with_result)
     files = sorted((tmp_path / "SYNTHETIC super-resolution").iterdir())
-    storage = slicer_scene.mrmlScene.AddNewNodeByClass("vtkMRMLVolumeArchetypeStorageNode")
-    storage.SetFileName(str(files[0]))
-    storage.ResetFileNameList()
-    for file in files:
-        storage.AddFileName(str(file))
-    storage.SetSingleFile(False)
-    back = slicer_scene.mrmlScene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", "Back")
-    assert storage.ReadData(back)
+    back = read_series(files)
     np.testing.assert_allclose(node_matrix(back), node_matrix(result), rtol=0, atol=1e-6)
     voxels = slicer_scene.util.arrayFromVolume(result)
     step = np.ptp(voxels) / 65535

@@ -9,7 +9,7 @@ from typing import Any
 import nibabel
 import pytest
 from dicom_files import stack, write_series
-from module_support import head_node
+from module_support import head_node, read_series
 from SynthMRILib import synthetic_marks, volume_io
 from SynthMRILib.cohort.discovery import discover
 from SynthMRILib.dicom_export import write_dicom_series
@@ -142,20 +142,12 @@ def test_the_provenance_in_an_nrrd_file_is_that_of_its_node(slicer_scene, tmp_pa
     assert is_synthetic(node) is bool(node.GetAttribute(synthetic_marks.NOTICE_FIELD)), "no error without the file"
 
 
-def test_our_dicom_series_is_synthetic_in_slicer(slicer_scene, tmp_path, a_volume):
+@pytest.mark.usefixtures("slicer_scene")
+def test_our_dicom_series_is_synthetic_in_slicer(tmp_path, a_volume):
     from SynthMRIModuleLib.result_nodes import is_synthetic
 
     files = write_dicom_series(a_volume, tmp_path / "made", description="x", provenance={})
-    storage = slicer_scene.mrmlScene.AddNewNodeByClass("vtkMRMLVolumeArchetypeStorageNode")
-    storage.SetFileName(str(files[0]))
-    storage.ResetFileNameList()
-    for file in files:
-        storage.AddFileName(str(file))
-    storage.SetSingleFile(False)
-    node = slicer_scene.mrmlScene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", "Back")
-    assert storage.ReadData(node)
-    node.SetAndObserveStorageNodeID(storage.GetID())
-    assert is_synthetic(node)
+    assert is_synthetic(read_series(files))
 
 
 def test_the_image_type_in_slicers_dicom_database_tells_where_no_file_does(slicer_scene, monkeypatch):
