@@ -31,7 +31,7 @@ class Pace:
         if per_voxel is None:
             return ""
         duration = duration_text(per_voxel * _voxels(request))
-        return _("A run takes about {duration}, going by the last one with these settings.").format(duration=duration)
+        return _("Takes about {duration}, going by the last run like it.").format(duration=duration)
 
 
 def _kind(request: dict[str, Any]) -> str:

@@ -68,12 +68,12 @@ def test_the_time_is_told_before_apply_once_a_run_with_the_same_settings_has_bee
     monkeypatch.setattr("SynthMRIModuleLib.run.Run.seconds", 40.0)
     assert not panel.ui.applyHintLabel.visible
     run_to_the_end(desktop, panel)
-    told = "A run takes about {}, going by the last one with these settings."
+    told = "Takes about {}, going by the last run like it."
     assert panel.ui.applyHintLabel.visible and panel.ui.applyHintLabel.text == told.format("40 s")
     panel.ui.inputSelector.setCurrentNode(head_node("FLAIR", shape=tuple(2 * n for n in SHAPE)))
     assert checked(desktop, panel).ui.applyHintLabel.text == told.format("5 min"), "eight times the voxels"
     select(panel.ui.enhancementComboBox, "Denoising")
-    assert "takes about" not in checked(desktop, panel).ui.applyHintLabel.text, "nothing like that has been run"
+    assert "Takes about" not in checked(desktop, panel).ui.applyHintLabel.text, "nothing like that has been run"
 
 
 def test_apply_adds_a_finer_volume_and_shows_it_beside_its_source(desktop, panel, slicer_scene):
