@@ -73,7 +73,7 @@ def test_the_time_is_told_before_apply_once_a_run_with_the_same_settings_has_bee
     panel.ui.inputSelector.setCurrentNode(head_node("FLAIR", shape=tuple(2 * n for n in SHAPE)))
     assert checked(desktop, panel).ui.applyHintLabel.text == told.format("5 min"), "eight times the voxels"
     select(panel.ui.enhancementComboBox, "Denoising")
-    assert told.partition(" {")[0] not in checked(desktop, panel).ui.applyHintLabel.text, "nothing like that has been run"
+    assert told.partition(" {")[0] not in checked(desktop, panel).ui.applyHintLabel.text, "none like it was run"
 
 
 def test_apply_adds_a_finer_volume_and_shows_it_beside_its_source(desktop, panel, slicer_scene):
