@@ -7,13 +7,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from bundle_support import described
 from motion_support import a_head
 from scipy import stats
-from SynthMRILib.bundles import load_bundle
+from SynthMRILib.bundles import load_bundle, network_class
+from SynthMRILib.errors import InputError
 from SynthMRILib.simulation import motion
 from SynthMRILib.simulation.records import sample_generator
 from SynthMRILib.training.cache import Cache, Entry, prepared, write_cache
-from SynthMRILib.training.motion_correction import relative_error
+from SynthMRILib.training.export import write_bundle
+from SynthMRILib.training.motion_correction import MotionCorrectionConfig, MotionCorrectionTraining, relative_error
 from SynthMRILib.training.motion_diffusion import MotionDiffusionConfig, MotionDiffusionTraining
 from SynthMRILib.training.motion_pairs import SLAB, MotionPairRecord, apply, draw, pack_motion, turns, upper_part
 from SynthMRILib.training.motion_patches import MotionPatchConfig, MotionPatchSampler
@@ -205,3 +208,38 @@ def test_a_family_of_traces_is_drawn_and_heads_that_only_shift_are_among_them():
     kinds = {event.event for r in records for event in r.events}
     assert {"step", "nod"} <= kinds
     assert any(r.smooth == 1.0 and not r.events for r in records)
+
+
+def test_training_may_start_from_a_denoiser_whose_condition_and_change_are_weakened(a_pair_cache, tmp_path):
+    network = {"features": [4, 8], "convolutions": 1, "gated": True}
+    denoiser = network_class("ResidualUNet")(channels=2, **network)
+    write_bundle(tmp_path / "start", denoiser, described("denoising", "ResidualUNet", {"channels": 2, **network}))
+    config = {
+        "start": str(tmp_path / "start"),
+        "loop": {"steps": 1, "validate_every": 1, "checkpoint_every": 1, "learning_rate": 0.0},
+        "patches": {"size": 24},
+        "training": {
+            **dict.fromkeys(("cache", "validation_cache"), str(a_pair_cache)),
+            "network": network,
+            "batch": 2,
+            "validation_size": 24,
+            "start_share": 0.25,
+        },
+    }
+    train("motion-correction", config, tmp_path / "run", launch={"accelerator": "cpu"}, report=lambda _: None)
+    bundle = load_bundle(tmp_path / "run" / "bundle")
+    before, after = (b.build_network().state_dict() for b in (load_bundle(tmp_path / "start"), bundle))
+    factors = {name: torch.ones(values.shape) for name, values in before.items()}
+    factors["entry.weight"][:, 1] = factors["exit.weight"][0] = factors["exit.bias"][0] = 0.25
+    assert before.keys() == after.keys()
+    for name, values in before.items():
+        assert torch.allclose(after[name], factors[name] * values, rtol=2e-3, atol=1e-6), name
+    assert "denoising" not in bundle.task and bundle.section["training"]["started_from"]["name"] == "start"
+
+
+def test_filters_take_no_share_of_a_start(a_pair_cache):
+    settings = {"cache": a_pair_cache, "validation_cache": a_pair_cache, "validation_size": 24, "start_share": 0.5}
+    training = MotionCorrectionTraining(MotionCorrectionConfig(**settings))
+    training.bank = "filters"
+    with pytest.raises(InputError, match="Leave one of them out"):
+        training.adapt_start(torch.nn.Identity())

@@ -8,10 +8,11 @@ from ..bundles import Bundle, find_bundles
 from ..errors import BundleError
 from ..inference.precision import resolve_device
 from ..inference.runner import ready_network
-from ..progress import Progress
+from ..progress import Progress, part_of
 from ..tasks.base import Parameters
+from ..volume import Grid
 from .agreement import agreement_features
-from .autofocus import FirstLook
+from .autofocus import FirstLook, first_look
 from .block_severity import block_features
 from .features import image_features
 from .focused_severity import FocusedSeverityModel
@@ -45,6 +46,14 @@ def estimate_severity(
     if look is None or focused is None:
         return quick
     return focused.improved(quick, features | focused_features(voxels, look))
+
+
+def look_and_estimate(
+    voxels: np.ndarray, grid: Grid, parameters: Parameters, progress: Progress, *, look: FirstLook | None = None
+) -> SeverityEstimate:
+    """The severity of motion, from a first look of autofocus (`look` where it has looked already) and the image."""
+    look = look or first_look(voxels, grid, progress=part_of(progress, 0.0, 0.8))
+    return estimate_severity(voxels, parameters, part_of(progress, 0.8, 1.0), look=look)
 
 
 def focused_features(voxels: np.ndarray, look: FirstLook) -> dict[str, float]:

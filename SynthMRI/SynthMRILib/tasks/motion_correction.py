@@ -19,7 +19,7 @@ from ..intensity import IntensityScale
 from ..motion.condition import UNKNOWN, condition_of
 from ..motion.decision import Decision, decide
 from ..motion.strength import Strength
-from ..progress import Progress, no_progress, part_of
+from ..progress import Progress, part_of
 from ..provenance import make_provenance
 from ..volume import Grid, Volume
 from .base import InputRole, NetworkInput, Parameters, TaskResult
@@ -159,38 +159,32 @@ class MotionCorrection:
         progress: Progress,
     ) -> tuple[dict[str, Volume], SeverityEstimate, SeverityEstimate, Decision, dict[str, Any]]:
         """Volumes by role, the severity before and after what was done, what was decided, and the facts of the run."""
-        from ..motion.estimate import estimate_severity
+        from ..motion.autofocus import autofocus
+        from ..motion.estimate import look_and_estimate
 
         outputs, facts = {"output": unchanged(prepared.volume)}, {}
-        focused, look, undone = prepared, None, 0.0
+        grid, focused, look, undone = prepared.volume.grid, prepared, None, 0.0
         if parameters.method in METHODS_WITH_AUTOFOCUS:
-            from ..motion.autofocus import autofocus, first_look
-
-            grid = prepared.volume.grid
             found = autofocus(prepared.voxels, grid, progress=part_of(progress, 0.0, 0.4))
             facts["autofocus"] = found.as_dict()
-            look, undone = found.look, found.undone_mm
+            look, undone = None if found.found else found.look, found.undone_mm
             if found.found:
                 focused = replace(prepared, voxels=found.voxels)
-                look = first_look(found.voxels, grid, progress=part_of(progress, 0.4, 0.5))
-        after = estimate_severity(focused.voxels, parameters, part_of(progress, 0.5, 0.55), look=look)
+        after = look_and_estimate(focused.voxels, grid, parameters, part_of(progress, 0.4, 0.55), look=look)
         before = after.with_undone(undone)
         if parameters.method == "measure":
             decision = decide(before, prepared.volume.spacing, bundle, force=parameters.force)
             return outputs, before, before, Decision("measured", decision.reason), facts
         if focused is not prepared:
             outputs["output"] = self.finish(focused, focused.voxels, parameters)
-        told = after
-        if parameters.uses_network and look is not None:  # networks are told what the image alone tells
-            told = estimate_severity(focused.voxels, parameters, no_progress)
-        decision = decided(told, prepared, bundle, parameters, focused=focused is not prepared)
+        decision = decided(after, prepared, bundle, parameters, focused=focused is not prepared)
         if decision.correct and parameters.uses_network:
             from ..motion.correction import corrected
 
-            made, ran = corrected(focused, bundle, parameters, told.severity_mm, part_of(progress, 0.55, 0.95))
+            made, ran = corrected(focused, bundle, parameters, after.severity_mm, part_of(progress, 0.55, 0.9))
             outputs = {r: self.finish(prepared, v, parameters, spread=r == "spread") for r, v in made.items()}
             voxels = outputs["output"].voxels / np.float32(prepared.unit)
-            after = estimate_severity(voxels, parameters, part_of(progress, 0.95, 1.0))
+            after = look_and_estimate(voxels, grid, parameters, part_of(progress, 0.9, 1.0))
             facts |= ran
         elif not decision.correct and focused is not prepared:
             decision = Decision("corrected", f"the network was not applied: {decision.reason}")
@@ -217,9 +211,9 @@ class MotionCorrection:
 
         Nothing is changed where `run` would leave the volume as it is; see `tasks.base.NetworkTask`.
         """
-        from ..motion.estimate import estimate_severity
+        from ..motion.estimate import look_and_estimate
 
-        severity = estimate_severity(prepared.voxels, parameters, progress)
+        severity = look_and_estimate(prepared.voxels, prepared.volume.grid, parameters, progress)
         decision = decide(severity, prepared.volume.spacing, bundle, force=parameters.force)
         strength = float(decision.correct)
         if decision.correct and parameters.method not in self.sampled_methods:

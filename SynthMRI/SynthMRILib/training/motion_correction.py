@@ -37,6 +37,8 @@ class MotionCorrectionConfig:
         cache: packed pairs for training; validation_cache: packed pairs of held-out volumes.
         network: arguments of `ResidualUNet` but for its channels, which are the volume and the severity.
         bank: name or folder of a bundle whose fixed filters the network refines (`FilterBankUNet`), or None.
+        start_share: factor on what the weights that training starts from do with the condition and on what they change.
+            Below 1 for those of a denoiser, whose condition is the level of noise: it takes away too much at first.
         patches: ranges of the samples.
         batch: patches a step over all processes.
         floor: squared error of the input [network units] below which a sample counts less: see `relative_error`.
@@ -49,6 +51,7 @@ class MotionCorrectionConfig:
     validation_cache: Path
     network: dict[str, Any] = field(default_factory=dict)
     bank: str | None = None
+    start_share: float = 1.0
     patches: MotionPatchConfig = field(default_factory=MotionPatchConfig)
     batch: int = 2
     floor: float = 2e-4
@@ -93,6 +96,16 @@ class MotionCorrectionTraining:
         if self.bank:
             network.bank.load_state_dict(self.bank.build_network().state_dict())
         return network
+
+    def adapt_start(self, network: nn.Module) -> None:
+        """Weaken the weights that training starts from by `start_share`; see `training.run`."""
+        if self.config.start_share == 1:
+            return
+        if self.bank:
+            raise InputError("A network with a 'bank' cannot take a 'start_share'. Leave one of them out.")
+        with torch.no_grad():
+            for weights in (network.entry.weight[:, 1], network.exit.weight[:1], network.exit.bias[:1]):
+                weights *= self.config.start_share
 
     def batch(self, step: int, rank: int, world: int) -> tuple[Tensor, Tensor]:
         share = self.config.batch // world

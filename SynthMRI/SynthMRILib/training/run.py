@@ -62,7 +62,10 @@ def start_training(
     check_batch(config, fabric.world_size)
     start = starting_bundle(config, training)
     if start is not None:
-        training.start_weights = start.build_network().state_dict()
+        first = start.build_network()
+        if hasattr(training, "adapt_start"):
+            training.adapt_start(first)
+        training.start_weights = first.state_dict()
     return fabric, training, fit(training, loop, output, report=report, fabric=fabric)
 
 
