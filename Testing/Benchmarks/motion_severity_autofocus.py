@@ -3,9 +3,9 @@
     python Testing/Benchmarks/motion_severity_autofocus.py BUNDLE [--pairs FILE FILE] [--record]
 
 Learned from and judged on packed pairs, of each the volume with motion and without. Every volume is estimated by a
-model that did not see its subject. On the held-out pairs the whole of autofocus runs as well, as in the task: where it
-undoes something, what is left is estimated from the volume after it, and what was undone is added in squares. Without
-`--record` neither the bundle nor the record is written.
+model that did not see its subject. The whole of autofocus runs as well, as in the task: where it undoes something, what
+is left is estimated from the volume after it, with a slope and an intercept of its own, and what was undone is added in
+squares. Without `--record` neither the bundle nor the record is written.
 """
 
 from __future__ import annotations
@@ -58,8 +58,10 @@ def main() -> int:
     rows = [row for path in (held_out, training) for row in kept(path, "focused", seen)]
     model, estimates, found = calibrated(rows)
     corrections = kept(held_out, "autofocus", undone)
+    focused = with_logarithms([*corrections, *kept(training, "autofocus", undone_of_moved)], rows)
+    model, found["left_of_all"] = calibrated_left(model, focused)
     quick = left_out_quick(bundle, held_out)
-    table = [judged(row, estimate, focus, rows, quick) for row, estimate, focus in zip(rows, estimates, corrections)]
+    table = [judged(row, estimate, focus, focused, quick) for row, estimate, focus in zip(rows, estimates, corrections)]
     record = {
         "command": "motion_severity_autofocus.py BUNDLE --record",
         "commit": records.current_commit(CHECKOUT),
@@ -91,6 +93,11 @@ def kept(path: Path, name: str, measure: Any) -> list[Row]:
     if not file.is_file():
         file.write_text(json.dumps([measure(*volume) for volume in volumes(path)]), encoding="utf-8")
     return json.loads(file.read_text(encoding="utf-8"))
+
+
+def undone_of_moved(facts: dict[str, Any], voxels: np.ndarray, still: np.ndarray, grid: Grid) -> Row:
+    """As `undone`, of volumes with motion alone."""
+    return undone(facts, voxels, still, grid) if facts["severity_mm"] else {**facts, "features": None}
 
 
 def volumes(path: Path) -> Iterator[tuple[dict[str, Any], np.ndarray, np.ndarray, Grid]]:
@@ -143,6 +150,43 @@ def calibrated(rows: list[Row]) -> tuple[FocusedSeverityModel, np.ndarray, dict[
     return model, estimates, found
 
 
+def with_logarithms(corrections: list[Row], rows: list[Row]) -> list[Row]:
+    """What autofocus changed, with the logarithm that a model tells which did not see the subject."""
+    changed = [row for row in corrections if row["features"]]
+    models = {s: fitted([r for r in rows if r["subject"] != s]) for s in {row["subject"] for row in changed}}
+    return [{**row, "log": models[row["subject"]].logarithm(row["features"])} for row in changed]
+
+
+def line_of(focused: list[Row]) -> tuple[float, float]:
+    """Slope and intercept of the true logarithm of what is left over the one that was told."""
+    told, true = ([row["log"] for row in focused], [log_severity(r["truly_left_mm"], OFFSET_MM) for r in focused])
+    slope, intercept = np.polyfit(told, true, 1)
+    return float(slope), float(intercept)
+
+
+def calibrated_left(model: FocusedSeverityModel, focused: list[Row]) -> tuple[FocusedSeverityModel, dict[str, Any]]:
+    """The model with the line for volumes that autofocus changed, and how it does with each subject left out."""
+    estimates = [left_out_left(row, focused) for row in focused]
+    true = np.array([log_severity(row["truly_left_mm"], OFFSET_MM) for row in focused])
+    errors = np.array([log_severity(value, OFFSET_MM) for value in estimates]) - true
+    quantile = conformal_quantile(errors, COVERAGE)
+    told = [{"severity_mm": r["truly_left_mm"], "left_mm": e} for r, e in zip(focused, estimates)]
+    as_told = [{"severity_mm": r["truly_left_mm"], "left_mm": severity_of_log(r["log"], OFFSET_MM)} for r in focused]
+    found = {
+        "line": [round(v, 3) for v in line_of(focused)],
+        "interval_factor": round(float(np.exp(quantile)), 2),
+        "with_line": figures(told, "left_mm"),
+        "without_line": figures(as_told, "left_mm"),
+    }
+    return replace(model, left=line_of(focused), left_quantile=quantile), found
+
+
+def left_out_left(row: Row, focused: list[Row]) -> float:
+    """What is left [mm], by a line that did not see the subject."""
+    slope, intercept = line_of([other for other in focused if other["subject"] != row["subject"]])
+    return severity_of_log(slope * row["log"] + intercept, OFFSET_MM)
+
+
 def fitted(rows: list[Row]) -> FocusedSeverityModel:
     return fit_focused([row["features"] for row in rows], [row["severity_mm"] for row in rows])
 
@@ -155,12 +199,10 @@ def left_out_quick(bundle: Bundle, path: Path) -> dict[tuple[int, bool], float]:
     return {(row["index"], row["amount"] == 1): float(estimate) for row, estimate in whole}
 
 
-def judged(row: Row, estimate: float, focus: Row, rows: list[Row], quick: dict[tuple[int, bool], float]) -> Row:
+def judged(row: Row, estimate: float, focus: Row, focused: list[Row], quick: dict[tuple[int, bool], float]) -> Row:
     """True and estimated severities of a held-out volume [mm]."""
-    left = float(estimate)
-    if focus["features"]:
-        model = fitted([other for other in rows if other["subject"] != row["subject"]])
-        left = severity_of_log(model.logarithm(focus["features"]), OFFSET_MM)
+    changed = [r for r in focused if (r["index"], r["subject"]) == (row["index"], row["subject"])]
+    left = left_out_left(changed[0], focused) if focus["features"] else float(estimate)
     values = {
         "severity_mm": row["severity_mm"],
         "image_alone_mm": quick[row["index"], row["severity_mm"] > 0],

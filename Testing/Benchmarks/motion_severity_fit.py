@@ -71,8 +71,6 @@ def main() -> int:
     _, before, estimates_before, _ = calibrated(gathered(severity_bundle(), arguments.validate, arguments.pairs))
     better = figures["rank_correlation"] > before["rank_correlation"]
     estimates = estimates if better else estimates_before
-    kept = {f"{row['index']} {row['amount']:g}": float(e) for row, e in zip(rows, estimates)}
-    estimates_path(arguments.validate).write_text(json.dumps(kept), encoding="utf-8")
     if better:
         write_model(bundle, model, figures)
     if arguments.record:
@@ -104,15 +102,6 @@ def write_model(bundle, model: SeverityModel, figures: dict[str, Any]) -> None:
 def amounts_of(index: int) -> tuple[float, ...]:
     """Factors on the motion of a pair: half of it only for every second one."""
     return AMOUNTS if index % 4 == 0 else (1.0, 0.0)
-
-
-def estimates_path(pairs: Path) -> Path:
-    return pairs.with_suffix(".estimates.json")
-
-
-def estimates_left_out(pairs: Path) -> dict[str, float]:
-    """Estimates [mm] by "index amount", each made by a model that did not see the subject."""
-    return json.loads(estimates_path(pairs).read_text(encoding="utf-8"))
 
 
 def gathered(bundle, path: Path, pairs: int) -> list[Row]:

@@ -2,10 +2,10 @@
 
     python Testing/Benchmarks/motion_strength_fit.py RUN/bundle [--validate FILE] [--record]
 
-The squared error of a weakened correction is a parabola in its strength, so the network runs once for each volume. The
-volumes are those of `motion_severity_fit.py`, and so are the estimates, made with the subject left out. Chosen is what
-gains most on the mean while no volume loses more than 0.1 dB and at least 96 % of the volumes without motion stay as
-they are.
+The squared error of a weakened correction is a parabola in its strength, so the network runs once for each volume.
+These are the volumes of `motion_severity_autofocus.py` with motion, without, and after autofocus where it changes
+something, with the estimates of its record, made with the subject left out. Chosen is what gains most on the mean while
+no volume loses more than 0.1 dB and at least 96 % of the volumes without motion stay as they are.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import itertools
 import json
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,13 +23,19 @@ import numpy as np
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(CHECKOUT / "SynthMRI"))
-from motion_severity_fit import amounts_of, estimates_left_out  # noqa: E402
+from motion_quality import alignment, moved_by  # noqa: E402
+from motion_severity_autofocus import volumes  # noqa: E402
 from SynthMRILib.bundles import METADATA, Bundle, load_bundle  # noqa: E402
 from SynthMRILib.evaluation import records  # noqa: E402
+from SynthMRILib.inference import runner  # noqa: E402
+from SynthMRILib.motion.autofocus import autofocus  # noqa: E402
 from SynthMRILib.motion.condition import condition_of  # noqa: E402
 from SynthMRILib.motion.strength import Strength  # noqa: E402
 from SynthMRILib.simulation.motion import SEVERITY_BANDS_MM, SEVERITY_NAMES  # noqa: E402
+from SynthMRILib.tasks.base import Parameters  # noqa: E402
+from SynthMRILib.tasks.super_resolution import forward_mean  # noqa: E402
 from SynthMRILib.training.cache import Cache  # noqa: E402
+from SynthMRILib.volume import Grid  # noqa: E402
 
 PAIRS = CHECKOUT / "build" / "motion" / "validate.safetensors"
 NONE_MM = (0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.5, 0.6, 0.7, 0.8, 1.0)
@@ -37,7 +44,10 @@ LARGEST = (0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
 MOST_LOSS_DB = 0.1
 CLEAN_SHARE = 0.96
 SIGNAL = 0.02
-EDGE = 64
+EDGE = 80
+INNER = (slice(8, -8),) * 3
+"""Of the middle: voxels at its border come from beyond it when it is laid onto the reference."""
+ESTIMATES = CHECKOUT / "Documentation" / "figures" / "motion_severity_autofocus.json"
 Row = dict[str, Any]
 
 
@@ -50,7 +60,7 @@ def main() -> int:
     arguments = parser.parse_args()
     bundle = load_bundle(arguments.bundle)
     rows = kept_rows(bundle, arguments.validate, arguments.pairs)
-    strength = chosen(rows)
+    strength = with_left_share(chosen(rows), rows)
     figures = summary(rows, strength)
     metadata = json.loads((bundle.folder / METADATA).read_text(encoding="utf-8"))
     metadata["synthmri"]["strength"] = strength.as_dict()
@@ -82,41 +92,55 @@ def kept_rows(bundle: Bundle, path: Path, pairs: int) -> list[Row]:
 
 def measured(bundle: Bundle, path: Path, pairs: int) -> Iterator[Row]:
     """For each volume what the parabola needs: |e|^2, <e, r> and |r|^2 of its error e and the network's change r."""
-    from SynthMRILib.inference import runner
-    from SynthMRILib.tasks.base import Parameters
-    from SynthMRILib.tasks.super_resolution import forward_mean
+    estimates = {(row["index"], row["severity_mm"] > 0): row for row in json.loads(ESTIMATES.read_text())["rows"]}
+    cache = Cache(path)
+    for facts, voxels, still, grid in volumes(path):
+        if facts["index"] >= 2 * pairs:
+            return
+        told = estimates[facts["index"], facts["severity_mm"] > 0]
+        entry = cache.entries[facts["index"]]
+        weight = facts["severity_mm"] / entry.extra["severity_mm"]
+        row = {
+            "subject": entry.subject,
+            "contrast": entry.contrast,
+            "sequence": entry.extra["sequence"],
+            "displacement_mm": round(weight * entry.extra["displacement_mm"], 3),
+        }
+        yield {**row, **parabola(bundle, voxels, still, grid, told["severity_mm"], told["with_look_mm"]), "after": None}
+        if told["undone_mm"] > 0:
+            focused = autofocus(voxels, grid).voxels
+            figures = parabola(bundle, focused, still, grid, told["truly_left_mm"], told["left_mm"])
+            yield {**row, **figures, "after": "autofocus"}
 
-    cache, estimates = Cache(path), estimates_left_out(path)
-    for index in range(0, min(len(cache), 2 * pairs), 2):
-        part = middle(cache.shape(index))
-        moved, still = (cache.volume(index + n)[part].astype(np.float32) for n in (0, 1))
-        entry, mask = cache.entries[index], still > SIGNAL
-        for amount in amounts_of(index):
-            volume = np.maximum(still + np.float32(amount) * (moved - still), 0)
-            estimate = estimates[f"{index} {amount:g}"]
-            parameters = Parameters(device="cpu", precision="bfloat16")
-            made, _, _ = runner.run_volume(
-                bundle,
-                volume,
-                parameters,
-                forward=forward_mean,
-                outputs=1,
-                progress=lambda *_: None,
-                conditions=(condition_of(estimate),),
-            )
-            error, change = (still - volume)[mask].astype(np.float64), (made[0] - volume)[mask].astype(np.float64)
-            yield {
-                "subject": entry.subject,
-                "contrast": entry.contrast,
-                "sequence": entry.extra["sequence"],
-                "severity_mm": round(amount * entry.extra["severity_mm"], 3),
-                "displacement_mm": round(amount * entry.extra["displacement_mm"], 3),
-                "estimate_mm": round(estimate, 3),
-                "error": float(np.mean(error**2)),
-                "product": float(np.mean(error * change)),
-                "change": float(np.mean(change**2)),
-            }
-        sys.stderr.write(f"{index // 2 + 1} of {min(len(cache) // 2, pairs)}\n")
+
+def parabola(
+    bundle: Bundle, voxels: np.ndarray, still: np.ndarray, grid: Grid, severity_mm: float, estimate_mm: float
+) -> Row:
+    """Severities of a volume and the numbers of its parabola, in the middle, everything laid onto the reference."""
+    part = middle(voxels.shape)
+    channels, _, _ = runner.run_volume(
+        bundle,
+        voxels[part],
+        Parameters(device="cpu", precision="bfloat16"),
+        forward=forward_mean,
+        outputs=1,
+        progress=lambda *_: None,
+        conditions=(condition_of(estimate_mm),),
+    )
+    changed = voxels.copy()
+    changed[part] = channels[0]
+    transform = None if np.array_equal(voxels, still) else alignment(still, voxels, grid)
+    before, after = (moved_by(transform, v, grid)[part][INNER] for v in (voxels, changed))
+    truth = still[part][INNER]
+    mask = truth > SIGNAL
+    error, change = (truth - before)[mask].astype(np.float64), (after - before)[mask].astype(np.float64)
+    return {
+        "severity_mm": round(severity_mm, 3),
+        "estimate_mm": round(estimate_mm, 3),
+        "error": float(np.mean(error**2)),
+        "product": float(np.mean(error * change)),
+        "change": float(np.mean(change**2)),
+    }
 
 
 def middle(shape: tuple[int, int, int]) -> tuple[slice, ...]:
@@ -146,6 +170,13 @@ def chosen(rows: list[Row]) -> Strength:
     return best
 
 
+def with_left_share(strength: Strength, rows: list[Row]) -> Strength:
+    """Also with the share of the error that is left in the volumes with motion that it changes."""
+    moved = [(row, strength.at(row["estimate_mm"])) for row in rows if row["severity_mm"] > 0]
+    gains = [gain_db(row, share) for row, share in moved if share > 0]
+    return replace(strength, left_share=round(float(10 ** (-np.mean(gains) / 20)), 4)) if gains else strength
+
+
 def summary(rows: list[Row], strength: Strength) -> dict[str, Any]:
     """Gains by band of the true displacement, the worst, and the share of volumes without motion left unchanged."""
     groups: dict[str, list[float]] = {}
@@ -153,7 +184,7 @@ def summary(rows: list[Row], strength: Strength) -> dict[str, Any]:
         if row["severity_mm"] > 0:
             band = SEVERITY_NAMES[int(np.searchsorted(SEVERITY_BANDS_MM, row["displacement_mm"], side="right"))]
             gain = gain_db(row, strength.at(row["estimate_mm"]))
-            for name in ("all", band):
+            for name in ("all", f"after_{row['after']}" if row["after"] else band):
                 groups.setdefault(name, []).append(gain)
     figures: dict[str, Any] = {f"gain_db_of_volumes_{n}": round(float(np.mean(v)), 3) for n, v in groups.items()}
     still = [strength.at(row["estimate_mm"]) == 0 for row in rows if row["severity_mm"] == 0]

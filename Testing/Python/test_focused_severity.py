@@ -14,7 +14,7 @@ from SynthMRILib.errors import BundleError
 from SynthMRILib.intensity import IntensityScale
 from SynthMRILib.motion.agreement import agreement_features
 from SynthMRILib.motion.autofocus import FirstLook, autofocus, first_look
-from SynthMRILib.motion.condition import severity_of_log
+from SynthMRILib.motion.condition import log_severity, severity_of_log
 from SynthMRILib.motion.estimate import estimate_severity, focused_features
 from SynthMRILib.motion.features import image_features
 from SynthMRILib.motion.focused_severity import (
@@ -124,7 +124,8 @@ def test_the_task_uses_what_autofocus_sees_where_the_bundle_knows_what_it_means(
     ), "the bundle does not know"
     bundle = load_bundle(tmp_path / "models" / "motion-severity")
     metadata = json.loads((bundle.folder / METADATA).read_text())
-    model = replace(fit_focused(*examples), quantile=0.4, coverage=0.9, threshold_mm=0.3)
+    line = {"left": (0.5, 0.2), "left_quantile": 0.7}
+    model = replace(fit_focused(*examples), quantile=0.4, coverage=0.9, threshold_mm=0.3, **line)
     metadata["synthmri"][SECTION] = model.as_dict()
     (bundle.folder / METADATA).write_text(json.dumps(metadata))
     told = estimate_severity(voxels, parameters, no_progress, look=look)
@@ -142,7 +143,11 @@ def test_the_task_uses_what_autofocus_sees_where_the_bundle_knows_what_it_means(
     assert both["severity_before"] == measured["severity_before"]
     found = autofocus(IntensityScale.fit(moved.voxels).apply(moved.voxels), moved.grid)
     assert found.found
-    left = estimate_severity(found.voxels, parameters, no_progress, look=first_look(found.voxels, moved.grid))
+    look = first_look(found.voxels, moved.grid)
+    left = estimate_severity(found.voxels, parameters, no_progress, look=look, focused=True)
+    log = log_severity(estimate_severity(found.voxels, parameters, no_progress, look=look).severity_mm, OFFSET_MM)
+    assert log_severity(left.severity_mm, OFFSET_MM) == pytest.approx(0.5 * log + 0.2, abs=1e-6)
+    assert log_severity(left.high_mm, OFFSET_MM) == pytest.approx(0.5 * log + 0.9, abs=1e-6)
     corrected = TASK.run({"input": moved}, None, replace(parameters, method="autofocus"), no_progress).measurements
     assert corrected["severity_after"] == left.as_dict()
     assert corrected["severity_before"] == left.with_undone(found.undone_mm).as_dict()

@@ -22,10 +22,12 @@ class Decision:
     Args:
         kind: "corrected", "unchanged" (little motion), "flagged" (unlike what was learned from) or "measured".
         reason: half a sentence; empty where nothing speaks against the correction.
+        network: a sentence on what a network did; empty where none did anything.
     """
 
     kind: str
     reason: str = ""
+    network: str = ""
 
     @property
     def correct(self) -> bool:
@@ -36,7 +38,8 @@ class Decision:
         found = f"Motion of about {before.severity_mm:.1f} mm ({before.low_mm:.1f} to {before.high_mm:.1f} mm)"
         if self.kind == "corrected":
             caution = f" Caution: {self.reason}." if self.reason else ""
-            return f"{found} before, {after.severity_mm:.1f} mm after correction.{caution}"
+            network = f" {self.network}" if self.network else ""
+            return f"{found} before, {after.severity_mm:.1f} mm after correction.{network}{caution}"
         if self.kind == "unchanged":
             return f"{found}: {self.reason}. The volume was left unchanged."
         if self.kind == "flagged":

@@ -30,7 +30,12 @@ def severity_bundle() -> Bundle:
 
 
 def estimate_severity(
-    voxels: np.ndarray, parameters: Parameters, progress: Progress, *, look: FirstLook | None = None
+    voxels: np.ndarray,
+    parameters: Parameters,
+    progress: Progress,
+    *,
+    look: FirstLook | None = None,
+    focused: bool = False,
 ) -> SeverityEstimate:
     """The severity of motion.
 
@@ -38,22 +43,23 @@ def estimate_severity(
         voxels: float32 (k, j, i) in network units.
         parameters: device of the run.
         look: what autofocus saw in these voxels at first, where it has looked: then the estimate is better.
+        focused: whether autofocus has changed these voxels.
     """
     bundle = severity_bundle()
     features = all_features(bundle, voxels, parameters, progress)
     quick = SeverityModel.from_section(bundle.section).estimate(features)
-    focused = FocusedSeverityModel.from_section(bundle.section)
-    if look is None or focused is None:
+    model = FocusedSeverityModel.from_section(bundle.section)
+    if look is None or model is None:
         return quick
-    return focused.improved(quick, features | focused_features(voxels, look))
+    return model.improved(quick, features | focused_features(voxels, look), focused=focused)
 
 
 def look_and_estimate(
-    voxels: np.ndarray, grid: Grid, parameters: Parameters, progress: Progress, *, look: FirstLook | None = None
+    voxels: np.ndarray, grid: Grid, parameters: Parameters, progress: Progress, *, focused: bool = False
 ) -> SeverityEstimate:
-    """The severity of motion, from a first look of autofocus (`look` where it has looked already) and the image."""
-    look = look or first_look(voxels, grid, progress=part_of(progress, 0.0, 0.8))
-    return estimate_severity(voxels, parameters, part_of(progress, 0.8, 1.0), look=look)
+    """The severity of motion, from a first look of autofocus and the image; see `estimate_severity`."""
+    look = first_look(voxels, grid, progress=part_of(progress, 0.0, 0.8))
+    return estimate_severity(voxels, parameters, part_of(progress, 0.8, 1.0), look=look, focused=focused)
 
 
 def focused_features(voxels: np.ndarray, look: FirstLook) -> dict[str, float]:

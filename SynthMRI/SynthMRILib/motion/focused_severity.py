@@ -43,6 +43,9 @@ class FocusedSeverityModel:
         intercept: mean of `log_severity`, with `OFFSET_MM`, over these volumes.
         quantile: half width of the interval, in the logarithm; coverage: the share it covers.
         threshold_mm: below this estimate a volume counts as one without motion.
+        left: slope and intercept on the logarithm for a volume that autofocus has changed. It makes edges few and lines
+            agree, which is what the estimate is made from, so that what is left would be told too low.
+        left_quantile: half width of the interval of such a volume, in the logarithm; without one that of all volumes.
     """
 
     names: tuple[str, ...]
@@ -54,6 +57,8 @@ class FocusedSeverityModel:
     quantile: float = 0.0
     coverage: float = 0.0
     threshold_mm: float = 0.0
+    left: tuple[float, float] = (1.0, 0.0)
+    left_quantile: float | None = None
 
     @classmethod
     def from_section(cls, section: dict[str, Any]) -> FocusedSeverityModel | None:
@@ -62,10 +67,10 @@ class FocusedSeverityModel:
             return None
         try:
             values = dict(section[SECTION])
-            lists = {n: tuple(values[n]) for n in ("names", "center", "spread", "weights")}
+            lists = {n: tuple(values[n]) for n in ("names", "center", "spread", "weights", "left") if n in values}
             examples = tuple(tuple(map(float, example)) for example in values["examples"])
             model = cls(**{**values, **lists, "examples": examples})
-            if np.shape(model.examples) != (len(model.weights), len(model.names)):
+            if np.shape(model.examples) != (len(model.weights), len(model.names)) or len(model.left) != 2:
                 raise ValueError
         except (KeyError, TypeError, ValueError):
             raise BundleError("The severity model of the bundle is broken. Install it again.") from None
@@ -74,15 +79,24 @@ class FocusedSeverityModel:
     def as_dict(self) -> dict[str, Any]:
         return asdict(self)
 
-    def logarithm(self, features: dict[str, float]) -> float:
-        """The estimate of `log_severity` from features by name. Raises KeyError for one that is missing."""
-        values = standardized(np.array([[features[name] for name in self.names]]), self.center, self.spread)
-        return float(self.intercept + (kernel(values, np.array(self.examples)) @ np.array(self.weights))[0])
+    def logarithm(self, features: dict[str, float], *, focused: bool = False) -> float:
+        """The estimate of `log_severity` from features by name. Raises KeyError for one that is missing.
 
-    def improved(self, quick: SeverityEstimate, features: dict[str, float]) -> SeverityEstimate:
+        Args:
+            focused: whether autofocus has changed the volume.
+        """
+        values = standardized(np.array([[features[name] for name in self.names]]), self.center, self.spread)
+        value = float(self.intercept + (kernel(values, np.array(self.examples)) @ np.array(self.weights))[0])
+        return self.left[0] * value + self.left[1] if focused else value
+
+    def improved(
+        self, quick: SeverityEstimate, features: dict[str, float], *, focused: bool = False
+    ) -> SeverityEstimate:
         """The estimate that was made from the image alone, with severity, interval and threshold of this model."""
-        middle = self.logarithm(features)
-        low, high = (severity_of_log(middle + sign * self.quantile, OFFSET_MM) for sign in (-1, 1))
+        middle, half = self.logarithm(features, focused=focused), self.quantile
+        if focused and self.left_quantile is not None:
+            half = self.left_quantile
+        low, high = (severity_of_log(middle + sign * half, OFFSET_MM) for sign in (-1, 1))
         severity = severity_of_log(middle, OFFSET_MM)
         limits = {"coverage": self.coverage, "threshold_mm": self.threshold_mm}
         return replace(quick, severity_mm=severity, low_mm=low, high_mm=high, **limits)

@@ -49,6 +49,11 @@ class SeverityEstimate:
         severity, low, high = (float(np.hypot(v, undone_mm)) for v in (self.severity_mm, self.low_mm, self.high_mm))
         return replace(self, severity_mm=severity, low_mm=low, high_mm=high)
 
+    def scaled(self, factor: float) -> SeverityEstimate:
+        """The severity where a share of the motion is left."""
+        severity, low, high = (factor * v for v in (self.severity_mm, self.low_mm, self.high_mm))
+        return replace(self, severity_mm=severity, low_mm=low, high_mm=high)
+
     def as_dict(self) -> dict[str, Any]:
         return {n: round(v, 4) if isinstance(v, float) else v for n, v in asdict(self).items()}
 

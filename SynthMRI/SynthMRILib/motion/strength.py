@@ -20,11 +20,14 @@ class Strength:
     Args:
         none_mm: up to this estimate nothing is changed.
         full_mm: from this estimate on the strength is `largest`, 0 to 1.
+        left_share: root mean square error after the correction over that before, geometric mean of the held-out volumes
+            that it changes. 1 where it is not known.
     """
 
     none_mm: float = 0.0
     full_mm: float = 0.0
     largest: float = 1.0
+    left_share: float = 1.0
 
     @classmethod
     def from_section(cls, section: dict[str, Any]) -> Strength:
@@ -37,6 +40,12 @@ class Strength:
 
     def as_dict(self) -> dict[str, float]:
         return asdict(self)
+
+    def in_words(self) -> str:
+        """What is told of the severity after the correction, which is not measured."""
+        taken = f"takes about {100 * (1 - self.left_share):.0f} % of that away, as on held-out volumes"
+        did = taken if self.left_share < 1 else "was not measured on held-out volumes"
+        return f"The network {did}; this is not estimated anew, as a smoother volume looks as if it had less motion."
 
     def at(self, severity_mm: float) -> float:
         """The share of the change that is made at an estimated severity [mm]."""

@@ -160,17 +160,18 @@ class MotionCorrection:
     ) -> tuple[dict[str, Volume], SeverityEstimate, SeverityEstimate, Decision, dict[str, Any]]:
         """Volumes by role, the severity before and after what was done, what was decided, and the facts of the run."""
         from ..motion.autofocus import autofocus
-        from ..motion.estimate import look_and_estimate
+        from ..motion.estimate import estimate_severity, look_and_estimate
 
         outputs, facts = {"output": unchanged(prepared.volume)}, {}
-        grid, focused, look, undone = prepared.volume.grid, prepared, None, 0.0
+        grid, focused, undone, part = prepared.volume.grid, prepared, 0.0, part_of(progress, 0.4, 0.55)
         if parameters.method in METHODS_WITH_AUTOFOCUS:
             found = autofocus(prepared.voxels, grid, progress=part_of(progress, 0.0, 0.4))
             facts["autofocus"] = found.as_dict()
-            look, undone = None if found.found else found.look, found.undone_mm
-            if found.found:
-                focused = replace(prepared, voxels=found.voxels)
-        after = look_and_estimate(focused.voxels, grid, parameters, part_of(progress, 0.4, 0.55), look=look)
+            focused, undone = replace(prepared, voxels=found.voxels) if found.found else prepared, found.undone_mm
+        if facts and focused is prepared:
+            after = estimate_severity(prepared.voxels, parameters, part, look=found.look)
+        else:
+            after = look_and_estimate(focused.voxels, grid, parameters, part, focused=focused is not prepared)
         before = after.with_undone(undone)
         if parameters.method == "measure":
             decision = decide(before, prepared.volume.spacing, bundle, force=parameters.force)
@@ -181,10 +182,12 @@ class MotionCorrection:
         if decision.correct and parameters.uses_network:
             from ..motion.correction import corrected
 
-            made, ran = corrected(focused, bundle, parameters, after.severity_mm, part_of(progress, 0.55, 0.9))
+            made, ran = corrected(focused, bundle, parameters, after.severity_mm, part_of(progress, 0.55, 1.0))
             outputs = {r: self.finish(prepared, v, parameters, spread=r == "spread") for r, v in made.items()}
-            voxels = outputs["output"].voxels / np.float32(prepared.unit)
-            after = look_and_estimate(voxels, grid, parameters, part_of(progress, 0.9, 1.0))
+            if bundle is not None:
+                strength = Strength.from_section(bundle.section)
+                after = after.scaled(strength.left_share)
+                decision = replace(decision, network=strength.in_words())
             facts |= ran
         elif not decision.correct and focused is not prepared:
             decision = Decision("corrected", f"the network was not applied: {decision.reason}")
