@@ -37,7 +37,6 @@ NETWORKS = {
     "ResidualUNet": ("unet", "ResidualUNet"),
     "SeverityNet": ("severity", "SeverityNet"),
     "FilterBank": ("filter_bank", "FilterBank"),
-    "FilterBankUNet": ("filter_bank_unet", "FilterBankUNet"),
     "ConditionalDiffusion": ("diffusion", "ConditionalDiffusion"),
     "SliceEncoder": ("slice_encoder", "SliceEncoder"),
     "SliceResNet": ("slice_resnet", "SliceResNet"),

@@ -35,7 +35,7 @@ from SynthMRILib.training.facts import data_statements  # noqa: E402
 from SynthMRILib.training.motion_correction import HeldOutPairs  # noqa: E402
 
 CACHES = CHECKOUT / "build" / "cache"
-CONFIG = CHECKOUT / "Testing" / "Benchmarks" / "queue" / "motion_correction_filters.json"
+CONFIG = CHECKOUT / "Testing" / "Benchmarks" / "queue" / "motion_correction.json"
 SEVERITIES_MM = (0.0, 0.25, 0.45, 0.65, 0.9, 1.4)
 BLOCK = 88
 SAMPLES = 6_000

@@ -11,12 +11,11 @@ from bundle_support import described
 from motion_support import a_head
 from scipy import stats
 from SynthMRILib.bundles import load_bundle, network_class
-from SynthMRILib.errors import InputError
 from SynthMRILib.simulation import motion
 from SynthMRILib.simulation.records import sample_generator
 from SynthMRILib.training.cache import Cache, Entry, prepared, write_cache
 from SynthMRILib.training.export import write_bundle
-from SynthMRILib.training.motion_correction import MotionCorrectionConfig, MotionCorrectionTraining, relative_error
+from SynthMRILib.training.motion_correction import relative_error
 from SynthMRILib.training.motion_diffusion import MotionDiffusionConfig, MotionDiffusionTraining
 from SynthMRILib.training.motion_pairs import SLAB, MotionPairRecord, apply, draw, pack_motion, turns, upper_part
 from SynthMRILib.training.motion_patches import MotionPatchConfig, MotionPatchSampler
@@ -235,11 +234,3 @@ def test_training_may_start_from_a_denoiser_whose_condition_and_change_are_weake
     for name, values in before.items():
         assert torch.allclose(after[name], factors[name] * values, rtol=2e-3, atol=1e-6), name
     assert "denoising" not in bundle.task and bundle.section["training"]["started_from"]["name"] == "start"
-
-
-def test_filters_take_no_share_of_a_start(a_pair_cache):
-    settings = {"cache": a_pair_cache, "validation_cache": a_pair_cache, "validation_size": 24, "start_share": 0.5}
-    training = MotionCorrectionTraining(MotionCorrectionConfig(**settings))
-    training.bank = "filters"
-    with pytest.raises(InputError, match="Leave one of them out"):
-        training.adapt_start(torch.nn.Identity())

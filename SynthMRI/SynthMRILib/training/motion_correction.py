@@ -10,13 +10,11 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ..bundles import Bundle, load_bundle, network_class
-from ..errors import InputError
+from ..bundles import network_class
 from ..motion.condition import condition_of
 from ..simulation.motion import SEVERITY_BANDS_MM, SEVERITY_NAMES
 from .cache import Cache
 from .configuration import from_mapping
-from .facts import statements_of_bundle
 from .losses import foreground_weight, gaussian_likelihood
 from .motion_patches import MotionPatchConfig, MotionPatchSampler
 from .pictures import SHOWN, Slice
@@ -36,7 +34,6 @@ class MotionCorrectionConfig:
     Args:
         cache: packed pairs for training; validation_cache: packed pairs of held-out volumes.
         network: arguments of `ResidualUNet` but for its channels, which are the volume and the severity.
-        bank: name or folder of a bundle whose fixed filters the network refines (`FilterBankUNet`), or None.
         start_share: factor on what the weights that training starts from do with the condition and on what they change.
             Below 1 for those of a denoiser, whose condition is the level of noise: it takes away too much at first.
         patches: ranges of the samples.
@@ -50,7 +47,6 @@ class MotionCorrectionConfig:
     cache: Path
     validation_cache: Path
     network: dict[str, Any] = field(default_factory=dict)
-    bank: str | None = None
     start_share: float = 1.0
     patches: MotionPatchConfig = field(default_factory=MotionPatchConfig)
     batch: int = 2
@@ -64,10 +60,10 @@ class MotionCorrectionTraining:
     """A `TrainingTask` for the correction of motion, told its severity."""
 
     inputs = ("input",)
+    network_name = "ResidualUNet"
 
     def __init__(self, config: MotionCorrectionConfig) -> None:
         self.config = config
-        self.bank = bank_of(config.bank) if config.bank else None
         self.sampler = MotionPatchSampler(Cache(config.cache), config.patches, seed=config.seed)
         self.held_out = HeldOutPairs(Cache(config.validation_cache), size=config.validation_size)
 
@@ -79,30 +75,14 @@ class MotionCorrectionTraining:
         return cls(from_mapping(MotionCorrectionConfig, values, "training"))
 
     @property
-    def network_name(self) -> str:
-        return "FilterBankUNet" if self.bank else "ResidualUNet"
-
-    @property
     def network_arguments(self) -> dict[str, Any]:
-        return {**self.config.network, **(self.bank.section["network"]["arguments"] if self.bank else {"channels": 2})}
-
-    @property
-    def data_statements(self) -> list[str]:
-        """Whose data the fixed filters come from."""
-        return statements_of_bundle(self.bank) if self.bank else []
+        return {**self.config.network, "channels": 2}
 
     def build_network(self) -> nn.Module:
-        network = network_class(self.network_name)(**self.network_arguments)
-        if self.bank:
-            network.bank.load_state_dict(self.bank.build_network().state_dict())
-        return network
+        return network_class(self.network_name)(**self.network_arguments)
 
     def adapt_start(self, network: nn.Module) -> None:
         """Weaken the weights that training starts from by `start_share`; see `training.run`."""
-        if self.config.start_share == 1:
-            return
-        if self.bank:
-            raise InputError("A network with a 'bank' cannot take a 'start_share'. Leave one of them out.")
         with torch.no_grad():
             for weights in (network.entry.weight[:, 1], network.exit.weight[:1], network.exit.bias[:1]):
                 weights *= self.config.start_share
@@ -137,14 +117,6 @@ class MotionCorrectionTraining:
             corrected = corrected_block(network, moved, extra["severity_mm"])
             rows.append(Slice.middle(f"{extra['sequence']} {extra['severity_mm']:.1f} mm", moved, corrected, still))
         return rows
-
-
-def bank_of(name: str) -> Bundle:
-    """The bundle with the filters to refine. Raises InputError when its network is another."""
-    bundle = load_bundle(name)
-    if bundle.section["network"]["name"] != "FilterBank":
-        raise InputError(f"Bundle '{bundle.name}' holds no filter bank; name one that does as 'bank', or leave it out.")
-    return bundle
 
 
 def relative_error(prediction: Tensor, moved: Tensor, target: Tensor, weight: Tensor, *, floor: float) -> Tensor:
