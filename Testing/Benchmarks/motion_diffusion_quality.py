@@ -1,10 +1,10 @@
-"""What the diffusion model makes of volumes with motion, at any number of steps, beside the filters and doing nothing.
+"""What the diffusion model makes of volumes with motion, at any number of steps, beside the network and doing nothing.
 
     python Testing/Benchmarks/motion_diffusion_quality.py CASES.safetensors [--bundle NAME] [--starts ...] [--steps ...]
 
 CASES is what motion_cases.py or `synthmri pack-motion` made. Of cases with enough motion, spread evenly over the file,
-the middle is corrected: by the filters (true severity told, their whole change made: the best they can do) and by
-samples that start from the middle as it is, or from what the filters made of it. Start and steps are chosen on
+the middle is corrected: by the network (true severity told, their whole change made: the best they can do) and by
+samples that start from the middle as it is, or from what the network made of it. Start and steps are chosen on
 held-out pairs; `--record` is for the test cases, once. Points of the grid with few steps are drawn several times, and
 the mean of the draws is measured, too. Before any figure is taken everything is moved rigidly by what lays the volume
 with motion onto the reference: registered one by one, such small parts differ by as much as the methods do.
@@ -48,9 +48,9 @@ TASK = get_task("motion-correction")
 MARGIN = 4
 """Voxels at every border that figures leave out: some come from outside where a part is moved onto the reference."""
 FEW = 10
-"""Steps up to which a point of the grid is drawn several times and also started from what the filters made."""
+"""Steps up to which a point of the grid is drawn several times and also started from what the network made."""
 WANTED_DB = 1.0
-"""Gain over the input from which on the model may become standard, if its HFEN is below that of the filters, too."""
+"""Gain over the input from which on the model may become standard, if its HFEN is below that of the network, too."""
 DIGITS = {"psnr": 3, "ssim": 4, "hfen": 4, "detail_power_db": 2, "stripe_index": 5, "cpu_seconds": 2}
 
 
@@ -71,7 +71,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("cases", type=Path)
     parser.add_argument("--bundle", default="motion-diffusion", help="name or folder of the diffusion model")
-    parser.add_argument("--filters", default="motion-correction", help="name or folder of what it is compared with")
+    parser.add_argument("--network", default="motion-correction", help="name or folder of what it is compared with")
     parser.add_argument("--starts", type=float, nargs="+", default=[0.2])
     parser.add_argument("--steps", type=int, nargs="+", default=[1, 4, 10, 20, 50, 200])
     parser.add_argument("--draws", type=int, default=4, help=f"where there are at most {FEW} steps")
@@ -81,7 +81,7 @@ def main() -> int:
     parser.add_argument("--record", action="store_true", help="write the record of the figures")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
-    bundles = [load_bundle(arguments.bundle), load_bundle(arguments.filters)]
+    bundles = [load_bundle(arguments.bundle), load_bundle(arguments.network)]
     cache, variants = Middle(arguments.cases, arguments.block), grid(arguments.steps, arguments.starts)
     rows = []
     for index in chosen(cache.entries, arguments.least, arguments.number):
@@ -115,10 +115,10 @@ def words(numbers: Sequence[float]) -> str:
 
 
 def grid(steps: Sequence[int], starts: Sequence[float]) -> list[Variant]:
-    """Every number of steps with every start; those of few steps also from what the filters made."""
+    """Every number of steps with every start; those of few steps also from what the network made."""
     return [
         Variant(count, start, source)
-        for start, count, source in product(starts, steps, ("input", "filters"))
+        for start, count, source in product(starts, steps, ("input", "network"))
         if source == "input" or count <= FEW
     ]
 
@@ -144,15 +144,15 @@ def case_name(entry: Entry) -> dict[str, Any]:
 def measured(
     cache: Middle, index: int, bundles: Sequence[Bundle], variants: Sequence[Variant], draws: int
 ) -> dict[str, dict[str, float]]:
-    """Figures of a case as it is, by the filters and by every variant, by name."""
-    model, filters = bundles
+    """Figures of a case as it is, by the network and by every variant, by name."""
+    model, network = bundles
     moved, still = pair(cache, index)
     parameters = TASK.parameters_class(device="cpu", method="diffusion")
     prepared = TASK.prepare({"input": moved}, None, parameters, no_progress)
     estimates = {"input": prepared.voxels}
     started = time.process_time()
-    estimates["filters"] = filtered(prepared, filters, cache.entries[index].extra["severity_mm"])
-    seconds = {"input": 0.0, "filters": time.process_time() - started}
+    estimates["network"] = by_network(prepared, network, cache.entries[index].extra["severity_mm"])
+    seconds = {"input": 0.0, "network": time.process_time() - started}
     judge = Judge(still, moved.grid, alignment(still, moved.voxels, moved.grid, sampled=1.0))
     found = {n: judge.figures(v * prepared.unit, seconds[n]) for n, v in estimates.items()}
     for variant in variants:
@@ -168,8 +168,8 @@ def measured(
     return found
 
 
-def filtered(prepared: NetworkInput, bundle: Bundle, severity_mm: float) -> np.ndarray:
-    """What the filters make of a volume in network units, the severity told."""
+def by_network(prepared: NetworkInput, bundle: Bundle, severity_mm: float) -> np.ndarray:
+    """What the network makes of a volume in network units, the severity told."""
     parameters = TASK.parameters_class(device="cpu")
     conditions = (condition_of(severity_mm),)
     made, _, _ = runner.run_volume(
@@ -227,11 +227,11 @@ def summary(rows: Sequence[dict[str, Any]]) -> dict[str, dict[str, float]]:
 
 def floors(found: dict[str, dict[str, float]]) -> dict[str, Any]:
     """Which ways to sample keep both floors, and which one has the highest gain."""
-    sampled = {name: values for name, values in found.items() if name not in ("input", "filters")}
+    sampled = {name: values for name, values in found.items() if name not in ("input", "network")}
     kept = [
         name
         for name, values in sampled.items()
-        if values["gain_db"] >= WANTED_DB and values["hfen"] < found["filters"]["hfen"]
+        if values["gain_db"] >= WANTED_DB and values["hfen"] < found["network"]["hfen"]
     ]
     return {"kept_by": kept, "highest_gain": max(sampled, key=lambda name: sampled[name]["gain_db"])}
 

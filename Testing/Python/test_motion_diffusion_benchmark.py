@@ -27,11 +27,11 @@ def test_cases_with_enough_motion_are_spread_over_the_file() -> None:
     assert benchmark.chosen(entries, 5.0, 3) == []
 
 
-def test_only_few_steps_are_also_started_from_what_the_filters_made() -> None:
+def test_only_few_steps_are_also_started_from_what_the_network_made() -> None:
     names = [variant.name for variant in benchmark.grid([10, 50], [0.1])]
     assert names == [
         "10 steps, start 0.1 from input",
-        "10 steps, start 0.1 from filters",
+        "10 steps, start 0.1 from network",
         "50 steps, start 0.1 from input",
     ]
 
@@ -42,7 +42,7 @@ def a_row(**psnr_of: float) -> dict:
 
 
 def test_gains_are_counted_from_the_input_case_by_case() -> None:
-    found = benchmark.summary([a_row(input=20.0, filters=20.1, a=21.0), a_row(input=30.0, filters=30.1, a=29.5)])
+    found = benchmark.summary([a_row(input=20.0, network=20.1, a=21.0), a_row(input=30.0, network=30.1, a=29.5)])
     assert found["a"]["gain_db"] == pytest.approx(0.25)
     assert found["a"]["worst_gain_db"] == -0.5
     assert (found["a"]["cases_that_gained"], found["a"]["cases"]) == (1, 2)
@@ -52,16 +52,16 @@ def test_gains_are_counted_from_the_input_case_by_case() -> None:
 FLOORS = {
     "both kept": (1.0, 0.29, ["a"]),
     "gain too small": (0.99, 0.29, []),
-    "no better than the filters at edges": (2.0, 0.3, []),
+    "no better than the network at edges": (2.0, 0.3, []),
 }
 
 
 @pytest.mark.parametrize("case", FLOORS.values(), ids=FLOORS)
-def test_the_floors_ask_for_a_decibel_and_for_better_edges_than_the_filters(case: tuple) -> None:
+def test_the_floors_ask_for_a_decibel_and_for_better_edges_than_the_network(case: tuple) -> None:
     gain, hfen, kept = case
     found = {
         "input": {"gain_db": 0.0, "hfen": 0.4},
-        "filters": {"gain_db": 9.0, "hfen": 0.3},
+        "network": {"gain_db": 9.0, "hfen": 0.3},
         "a": {"gain_db": gain, "hfen": hfen},
     }
     assert benchmark.floors(found) == {"kept_by": kept, "highest_gain": "a"}
@@ -93,11 +93,11 @@ def test_a_small_run_measures_every_way_and_names_both_bundles(
     found = json.loads(capsys.readouterr().out)["summary"]
     assert list(found) == [
         "input",
-        "filters",
+        "network",
         "2 steps, start 0.05 from input",
         "2 steps, start 0.05 from input, mean of 2",
-        "2 steps, start 0.05 from filters",
-        "2 steps, start 0.05 from filters, mean of 2",
+        "2 steps, start 0.05 from network",
+        "2 steps, start 0.05 from network, mean of 2",
         "11 steps, start 0.05 from input",
     ]
     one, mean = found["2 steps, start 0.05 from input"], found["2 steps, start 0.05 from input, mean of 2"]
