@@ -48,7 +48,12 @@ class Decision:
 
 
 def decide(
-    severity: SeverityEstimate, spacing: tuple[float, float, float], bundle: Bundle | None, *, force: bool
+    severity: SeverityEstimate,
+    spacing: tuple[float, float, float],
+    bundle: Bundle | None,
+    *,
+    force: bool,
+    moved: bool = False,
 ) -> Decision:
     """Correct, leave alone, or flag.
 
@@ -57,6 +62,7 @@ def decide(
         spacing: of its voxels (i, j, k) [mm].
         bundle: of the correction; its section may give "spacing_mm", the range it was trained with, and "strength".
         force: correct in any case, and keep the reason against it as a caution.
+        moved: whether autofocus has undone something: then there was motion, and little of it is no reason to stop.
     """
     section = {} if bundle is None else bundle.section
     low, high = section.get("spacing_mm", ANY_SPACING_MM)
@@ -72,7 +78,7 @@ def decide(
     if reasons:
         return Decision("corrected" if force else "flagged", reasons[0])
     least = max(severity.threshold_mm, Strength.from_section(section).none_mm)
-    if severity.severity_mm <= least:
+    if severity.severity_mm <= least and not moved:
         reason = f"less than the {least:g} mm from which correction helps"
         return Decision("corrected" if force else "unchanged", reason)
     return Decision("corrected")

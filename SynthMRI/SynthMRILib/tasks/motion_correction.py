@@ -266,7 +266,7 @@ def decided(
         if focused:
             return Decision("corrected", f"these estimates may be wrong, because {doubtful}" if doubtful else "")
         return Decision("flagged", doubtful) if doubtful else Decision("unchanged", NOTHING_FOUND)
-    return decide(severity, prepared.volume.spacing, bundle, force=parameters.force)
+    return decide(severity, prepared.volume.spacing, bundle, force=parameters.force, moved=focused)
 
 
 def in_words(focus: dict[str, Any] | None, decision: Decision, grid: Grid) -> str:
