@@ -52,7 +52,10 @@ def method_words(method: str) -> tuple[str, str]:
             _("Autofocus (physics alone)"),
             _("Looks for shifts of the head during the scan and undoes them; needs no model of this task."),
         ),
-        "both": (_("Autofocus, then network"), _("The network corrects what autofocus has left.")),
+        "both": (
+            _("Autofocus, then network"),
+            _("The network corrects what autofocus has left. Small lesions lose a little contrast."),
+        ),
         "diffusion": (
             _("Diffusion model (experimental)"),
             _("Draws a sample that fits the corrected volume. It gains next to nothing; its detail may be invented."),

@@ -97,7 +97,9 @@ def statements_of_bundle(bundle: Bundle) -> list[str]:
     if not stated:
         part = bundle.card_path.read_text(encoding="utf-8").partition("## Data and licenses")[2]
         stated = [line.removeprefix("- ") for line in part.splitlines() if line.startswith("- ")]
-    return [f"Through the bundle '{bundle.title}', from which training started: {text}" for text in stated]
+    through = "Through the bundle '"
+    prefix = f"{through}{bundle.title}', from which training started: "
+    return [text if text.startswith(through) else prefix + text for text in stated]
 
 
 def limits_of(config: dict[str, Any], training: Any) -> list[str]:
