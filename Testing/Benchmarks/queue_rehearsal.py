@@ -35,6 +35,7 @@ TASKS = {
     "through_plane": "through-plane",
     "denoising": "denoising",
     "motion_correction": "motion-correction",
+    "motion_correction_continued": "motion-correction",
     "motion_severity": "motion-severity",
     "motion_diffusion": "motion-diffusion",
     "synthetic_dir": "synthetic-dir",
