@@ -180,6 +180,14 @@ def test_what_is_said_of_autofocus_follows_what_it_found_and_how_familiar_the_vo
     assert said[False, "strange"].kind == "flagged"
 
 
+def test_what_autofocus_changed_goes_to_the_network_below_the_threshold_too(bundles):
+    slight = SeverityEstimate(0.2, 0.1, 0.4, 0.9, 0.3, 6.0, 0.5, "level_50")
+    prepared = NetworkInput(np.zeros((2, 2, 2)), a_head(SHAPE), 1.0)
+    parameters = TASK.parameters_class(method="both")
+    kinds = [decided(slight, prepared, bundles, parameters, focused=focused).kind for focused in (True, False)]
+    assert kinds == ["corrected", "unchanged"]
+
+
 def test_autofocus_counts_where_the_network_would_leave_the_volume_alone(bundles):
     moved = moving_head(2.5, shape=SHAPE).moved
     weak = {**bundles.section, "strength": {"none_mm": 90.0, "full_mm": 99.0, "largest": 1.0}}

@@ -62,7 +62,8 @@ def decide(
         spacing: of its voxels (i, j, k) [mm].
         bundle: of the correction; its section may give "spacing_mm", the range it was trained with, and "strength".
         force: correct in any case, and keep the reason against it as a caution.
-        moved: whether autofocus has undone something: then there was motion, and little of it is no reason to stop.
+        moved: whether autofocus has undone something: then there was motion, and the threshold of the severity, below
+            which a volume may be one without, does not count.
     """
     section = {} if bundle is None else bundle.section
     low, high = section.get("spacing_mm", ANY_SPACING_MM)
@@ -77,8 +78,8 @@ def decide(
         reasons.append(f"this is more than the {severity.largest_mm:g} mm that were learned from")
     if reasons:
         return Decision("corrected" if force else "flagged", reasons[0])
-    least = max(severity.threshold_mm, Strength.from_section(section).none_mm)
-    if severity.severity_mm <= least and not moved:
+    least = max(0.0 if moved else severity.threshold_mm, Strength.from_section(section).none_mm)
+    if severity.severity_mm <= least:
         reason = f"less than the {least:g} mm from which correction helps"
         return Decision("corrected" if force else "unchanged", reason)
     return Decision("corrected")
