@@ -93,9 +93,7 @@ def test_experimental_models_say_why_before_they_are_used(slicer_desktop, models
     select(panel.ui.methodComboBox, "Network")
     slicer_desktop.process_events()
     words = panel.ui.bundleHintLabel.text
-    assert panel.ui.bundleHintLabel.visible and words.startswith(
-        "Motion correction (adaptive filters) is experimental. "
-    )
+    assert panel.ui.bundleHintLabel.visible and words.startswith("Motion correction is experimental. ")
     said = str(load_bundle(models / "motion-correction").metadata["description"]).removeprefix("Experimental: ")
     assert words.endswith(said[1:]) and "Select the one you want to try" in panel.ui.applyHintLabel.text
     select(panel.ui.bundleComboBox, "Motion correction (adaptive filters) (experimental)")
