@@ -96,7 +96,7 @@ def test_experimental_models_say_why_before_they_are_used(slicer_desktop, models
     assert panel.ui.bundleHintLabel.visible and words.startswith("Motion correction is experimental. ")
     said = str(load_bundle(models / "motion-correction").metadata["description"]).removeprefix("Experimental: ")
     assert words.endswith(said[1:]) and "Select the one you want to try" in panel.ui.applyHintLabel.text
-    select(panel.ui.bundleComboBox, "Motion correction (adaptive filters) (experimental)")
+    select(panel.ui.bundleComboBox, "Motion correction (experimental)")
     checked(slicer_desktop, panel)
     assert panel.ui.bundleHintLabel.text == words and panel.ui.applyButton.enabled
 
