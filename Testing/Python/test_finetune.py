@@ -20,6 +20,7 @@ from SynthMRILib.tasks import get_task
 from SynthMRILib.tasks.base import InputRole
 from SynthMRILib.training.before_after import sentence, summary
 from SynthMRILib.training.export import BundleDescription, write_bundle
+from SynthMRILib.training.finetuning import carried_over
 from SynthMRILib.training.pair_packing import PairCache, scale_to
 from SynthMRILib.training.paired import PairedTraining
 from SynthMRILib.training.pairs import find_pairs
@@ -224,3 +225,9 @@ def test_the_outcome_says_when_nothing_was_gained() -> None:
     assert outcome["change_db"] == -0.25
     assert outcome["sentence"].startswith("Not better than before: 1 of 2 held-out subjects gained, -0.25 dB")
     assert sentence(0.4, 2, ["a", "b"]).startswith("Better than before")
+
+
+def test_what_was_measured_with_the_first_weights_is_not_carried_over():
+    strength = {"none_mm": 0.1, "full_mm": 0.2, "largest": 0.7, "left_share": 0.96}
+    kept = carried_over({"spacing_mm": [0.6, 2.0], "validation": {"gain": 1.0}, "strength": strength})
+    assert kept == {"spacing_mm": [0.6, 2.0], "strength": {"none_mm": 0.1, "full_mm": 0.2, "largest": 0.7}}

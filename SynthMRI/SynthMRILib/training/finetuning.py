@@ -247,9 +247,18 @@ def configuration(task: str, bundle: Bundle, output: Path, options: FinetuneOpti
         "training": training,
         "bundle": {
             "title": f"{bundle.title}, finetuned",
-            "description": f"{bundle.metadata.get('description', '')} Finetuned for {task} on a user's own volumes.",
+            "description": f"Finetuned for {task} on a user's own volumes, from '{bundle.title}', of which was said: "
+            f"{bundle.metadata.get('description', '')}",
             "expects": bundle.section.get("expects", {}),
-            "section": {k: v for k, v in bundle.section.items() if k not in OF_ITS_WEIGHTS},
+            "section": carried_over(bundle.section),
             "experimental": True,
         },
     }
+
+
+def carried_over(section: dict[str, Any]) -> dict[str, Any]:
+    """What a bundle says of itself that holds for other weights of its network, too; measured figures do not."""
+    kept = {name: value for name, value in section.items() if name not in OF_ITS_WEIGHTS}
+    if "strength" in kept:
+        kept["strength"] = {name: value for name, value in kept["strength"].items() if name != "left_share"}
+    return kept

@@ -35,7 +35,8 @@ class MotionCorrectionConfig:
         cache: packed pairs for training; validation_cache: packed pairs of held-out volumes.
         network: arguments of `ResidualUNet` but for its channels, which are the volume and the severity.
         start_share: factor on what the weights that training starts from do with the condition and on what they change.
-            Below 1 for those of a denoiser, whose condition is the level of noise: it takes away too much at first.
+            Below 1 for those of a denoiser, whose condition is the level of noise: it takes away too much at first. For
+            networks that fold no voxels into channels.
         patches: ranges of the samples.
         batch: patches a step over all processes.
         floor: squared error of the input [network units] below which a sample counts less: see `relative_error`.
