@@ -58,7 +58,7 @@ def main() -> int:
     rows = [row for path in (held_out, training) for row in kept(path, "focused", seen)]
     model, estimates, found = calibrated(rows)
     corrections = kept(held_out, "autofocus", undone)
-    focused = with_logarithms([*corrections, *kept(training, "autofocus", undone_of_moved)], rows)
+    focused = with_logarithms([*corrections, *kept(training, "autofocus_of_moved", undone_of_moved)], rows)
     model, found["left_of_all"] = calibrated_left(model, focused)
     quick = left_out_quick(bundle, held_out)
     table = [judged(row, estimate, focus, focused, quick) for row, estimate, focus in zip(rows, estimates, corrections)]

@@ -67,10 +67,9 @@ def main() -> int:
 
     bundle = load_bundle(arguments.bundle)
     rows = gathered(bundle, arguments.validate, arguments.pairs)
-    model, figures, estimates, tried = calibrated(rows)
-    _, before, estimates_before, _ = calibrated(gathered(severity_bundle(), arguments.validate, arguments.pairs))
+    model, figures, _, tried = calibrated(rows)
+    _, before, _, _ = calibrated(gathered(severity_bundle(), arguments.validate, arguments.pairs))
     better = figures["rank_correlation"] > before["rank_correlation"]
-    estimates = estimates if better else estimates_before
     if better:
         write_model(bundle, model, figures)
     if arguments.record:

@@ -108,11 +108,11 @@ def test_motion_is_corrected_and_its_severity_told_before_and_after(a_bundle):
     before, after = (result.measurements[f"severity_{when}"] for when in ("before", "after"))
     assert before["severity_mm"] > 0.3
     assert before == after, "a smoother volume only looks as if it had less motion"
-    assert "was not measured on held-out volumes" in result.measurements["message"]
+    assert "What the network took away is not counted" in result.measurements["message"]
     known = run(moved, with_strength(a_bundle, left_share=0.9)).measurements
     for name in ("severity_mm", "low_mm", "high_mm"):
         assert known["severity_after"][name] == pytest.approx(0.9 * before[name], abs=1e-3)
-    assert "takes about 10 % of that away" in known["message"]
+    assert "counted as 10 %, its mean on other volumes" in known["message"]
     assert [f["code"] for f in result.measurements["findings"]] == ["motion-corrected"]
 
 

@@ -34,6 +34,7 @@ def estimate_severity(
     parameters: Parameters,
     progress: Progress,
     *,
+    grid: Grid | None = None,
     look: FirstLook | None = None,
     focused: bool = False,
 ) -> SeverityEstimate:
@@ -42,24 +43,19 @@ def estimate_severity(
     Args:
         voxels: float32 (k, j, i) in network units.
         parameters: device of the run.
-        look: what autofocus saw in these voxels at first, where it has looked: then the estimate is better.
+        grid: of the volume; given it, autofocus takes a first look, which takes seconds and makes the estimate better.
+        look: what autofocus saw in these voxels at first, where it has looked already.
         focused: whether autofocus has changed these voxels.
     """
     bundle = severity_bundle()
-    features = all_features(bundle, voxels, parameters, progress)
-    quick = SeverityModel.from_section(bundle.section).estimate(features)
     model = FocusedSeverityModel.from_section(bundle.section)
+    if model is not None and look is None and grid is not None:
+        look = first_look(voxels, grid, progress=part_of(progress, 0.0, 0.8))
+    features = all_features(bundle, voxels, parameters, part_of(progress, 0.8, 1.0))
+    quick = SeverityModel.from_section(bundle.section).estimate(features)
     if look is None or model is None:
         return quick
     return model.improved(quick, features | focused_features(voxels, look), focused=focused)
-
-
-def look_and_estimate(
-    voxels: np.ndarray, grid: Grid, parameters: Parameters, progress: Progress, *, focused: bool = False
-) -> SeverityEstimate:
-    """The severity of motion, from a first look of autofocus and the image; see `estimate_severity`."""
-    look = first_look(voxels, grid, progress=part_of(progress, 0.0, 0.8))
-    return estimate_severity(voxels, parameters, part_of(progress, 0.8, 1.0), look=look, focused=focused)
 
 
 def focused_features(voxels: np.ndarray, look: FirstLook) -> dict[str, float]:

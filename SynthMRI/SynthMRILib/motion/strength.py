@@ -43,9 +43,9 @@ class Strength:
 
     def in_words(self) -> str:
         """What is told of the severity after the correction, which is not measured."""
-        taken = f"takes about {100 * (1 - self.left_share):.0f} % of that away, as on held-out volumes"
-        did = taken if self.left_share < 1 else "was not measured on held-out volumes"
-        return f"The network {did}; this is not estimated anew, as a smoother volume looks as if it had less motion."
+        known = f"counted as {100 * (1 - self.left_share):.0f} %, its mean on other volumes"
+        share = known if self.left_share < 1 else "not counted"
+        return f"What the network took away is {share}: a smoother volume would look as if it had less motion."
 
     def at(self, severity_mm: float) -> float:
         """The share of the change that is made at an estimated severity [mm]."""

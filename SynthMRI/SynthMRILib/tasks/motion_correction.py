@@ -160,25 +160,27 @@ class MotionCorrection:
     ) -> tuple[dict[str, Volume], SeverityEstimate, SeverityEstimate, Decision, dict[str, Any]]:
         """Volumes by role, the severity before and after what was done, what was decided, and the facts of the run."""
         from ..motion.autofocus import autofocus
-        from ..motion.estimate import estimate_severity, look_and_estimate
+        from ..motion.estimate import estimate_severity
 
         outputs, facts = {"output": unchanged(prepared.volume)}, {}
-        grid, focused, undone, part = prepared.volume.grid, prepared, 0.0, part_of(progress, 0.4, 0.55)
+        grid, focused, look, undone = prepared.volume.grid, prepared, None, 0.0
         if parameters.method in METHODS_WITH_AUTOFOCUS:
             found = autofocus(prepared.voxels, grid, progress=part_of(progress, 0.0, 0.4))
             facts["autofocus"] = found.as_dict()
-            focused, undone = replace(prepared, voxels=found.voxels) if found.found else prepared, found.undone_mm
-        if facts and focused is prepared:
-            after = estimate_severity(prepared.voxels, parameters, part, look=found.look)
-        else:
-            after = look_and_estimate(focused.voxels, grid, parameters, part, focused=focused is not prepared)
+            if found.found:
+                focused, undone = replace(prepared, voxels=found.voxels), found.undone_mm
+            else:
+                look = found.look
+        part = part_of(progress, 0.4, 0.55)
+        changed = focused is not prepared
+        after = estimate_severity(focused.voxels, parameters, part, grid=grid, look=look, focused=changed)
         before = after.with_undone(undone)
         if parameters.method == "measure":
             decision = decide(before, prepared.volume.spacing, bundle, force=parameters.force)
             return outputs, before, before, Decision("measured", decision.reason), facts
-        if focused is not prepared:
+        if changed:
             outputs["output"] = self.finish(focused, focused.voxels, parameters)
-        decision = decided(after, prepared, bundle, parameters, focused=focused is not prepared)
+        decision = decided(after, prepared, bundle, parameters, focused=changed)
         if decision.correct and parameters.uses_network:
             from ..motion.correction import corrected
 
@@ -189,7 +191,7 @@ class MotionCorrection:
                 after = after.scaled(strength.left_share)
                 decision = replace(decision, network=strength.in_words())
             facts |= ran
-        elif not decision.correct and focused is not prepared:
+        elif not decision.correct and changed:
             decision = Decision("corrected", f"the network was not applied: {decision.reason}")
         return outputs, before, after, decision, facts
 
@@ -214,9 +216,9 @@ class MotionCorrection:
 
         Nothing is changed where `run` would leave the volume as it is; see `tasks.base.NetworkTask`.
         """
-        from ..motion.estimate import look_and_estimate
+        from ..motion.estimate import estimate_severity
 
-        severity = look_and_estimate(prepared.voxels, prepared.volume.grid, parameters, progress)
+        severity = estimate_severity(prepared.voxels, parameters, progress, grid=prepared.volume.grid)
         decision = decide(severity, prepared.volume.spacing, bundle, force=parameters.force)
         strength = float(decision.correct)
         if decision.correct and parameters.method not in self.sampled_methods:
