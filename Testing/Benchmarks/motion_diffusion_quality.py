@@ -35,7 +35,7 @@ from SynthMRILib.evaluation.metrics import hfen, psnr, quality_mask, ssim  # noq
 from SynthMRILib.evaluation.spectrum import detail_power_db  # noqa: E402
 from SynthMRILib.inference import runner  # noqa: E402
 from SynthMRILib.inference.diffusion import stripe_index  # noqa: E402
-from SynthMRILib.motion.condition import condition_of  # noqa: E402
+from SynthMRILib.motion.condition import condition_of, expected_change  # noqa: E402
 from SynthMRILib.motion.correction import diffusion_draws  # noqa: E402
 from SynthMRILib.progress import no_progress  # noqa: E402
 from SynthMRILib.tasks import get_task  # noqa: E402
@@ -169,9 +169,9 @@ def measured(
 
 
 def by_network(prepared: NetworkInput, bundle: Bundle, severity_mm: float) -> np.ndarray:
-    """What the network makes of a volume in network units, the severity told."""
+    """What the network makes of a volume in network units, told what motion of this severity changes."""
     parameters = TASK.parameters_class(device="cpu")
-    conditions = (condition_of(severity_mm),)
+    conditions = (condition_of(expected_change(prepared.voxels, severity_mm, prepared.volume.spacing)),)
     made, _, _ = runner.run_volume(
         bundle,
         prepared.voxels,

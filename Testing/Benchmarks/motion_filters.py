@@ -2,7 +2,8 @@
 
     python Testing/Benchmarks/motion_filters.py OUTPUT [--train FILE] [--validate FILE]
 
-The network is told a severity that errs as the estimate does, so that a wrong one does little harm.
+The filters are told, as the network is, what motion changed of the volume, with an error as that of the estimate, so
+that a wrong one does little harm.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ CHECKOUT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(CHECKOUT / "SynthMRI"))
 from SynthMRILib.bundles import load_bundle  # noqa: E402
 from SynthMRILib.evaluation import records  # noqa: E402
-from SynthMRILib.motion.condition import condition_of  # noqa: E402
+from SynthMRILib.motion.condition import TOLD, condition_of, expected_change  # noqa: E402
 from SynthMRILib.networks.filter_bank import (  # noqa: E402
     ORDERS,
     RADIUS,
@@ -36,7 +37,8 @@ from SynthMRILib.training.motion_correction import HeldOutPairs  # noqa: E402
 
 CACHES = CHECKOUT / "build" / "cache"
 CONFIG = CHECKOUT / "Testing" / "Benchmarks" / "queue" / "motion_correction.json"
-SEVERITIES_MM = (0.0, 0.25, 0.45, 0.65, 0.9, 1.4)
+CHANGES = (0.0, 0.02, 0.035, 0.05, 0.08, 0.13)
+"""Of the volume [network units], for each of which filters are fitted."""
 BLOCK = 88
 SAMPLES = 6_000
 TOLD_DEVIATION = 0.35
@@ -71,7 +73,7 @@ def main() -> int:
 
 
 def compare(arguments: argparse.Namespace) -> int:
-    """Gains of bundles on the same held-out pairs, the true severity told; into a record."""
+    """Gains of bundles on the same held-out pairs, the true change told; into a record."""
     held_out, found = HeldOutPairs(Cache(arguments.validate), size=64), {}
     for path in arguments.compare:
         bundle = load_bundle(path)
@@ -81,7 +83,7 @@ def compare(arguments: argparse.Namespace) -> int:
     record = {
         "command": "motion_filters.py OUTPUT --compare BUNDLE...",
         "commit": records.current_commit(CHECKOUT),
-        "data": "middle of 32 pairs of heads 13 to 15 and longitudinal03, held out; true severity told",
+        "data": "middle of 32 pairs of heads 13 to 15 and longitudinal03, held out; true change told",
         "bundles": found,
     }
     records.write_record(CHECKOUT / "Documentation" / "figures" / "motion_filters.json", record)
@@ -93,7 +95,7 @@ def export(network: FilterBank, figures: dict[str, float], arguments: argparse.N
     words = json.loads(CONFIG.read_text(encoding="utf-8"))["bundle"]
     caches = {"cache": arguments.train, "validation_cache": arguments.validate}
     facts = {
-        "fit": "least squares, by class and severity",
+        "fit": "least squares, by class and change",
         "pairs": len(Cache(arguments.train)) // 2 // arguments.every,
         "samples a volume": SAMPLES,
         "subjects": {name: subjects(Cache(path)) for name, path in caches.items()},
@@ -106,7 +108,7 @@ def export(network: FilterBank, figures: dict[str, float], arguments: argparse.N
         training=facts,
         validation=figures,
         data=data_statements({"training": caches}, None, None),
-        section={"spacing_mm": [0.4, 5.0]},
+        section={"spacing_mm": [0.4, 5.0], **TOLD},
     )
     write_bundle(arguments.output, network, description)
 
@@ -132,7 +134,7 @@ def borders(cache: Cache) -> dict[str, list[float]]:
         "edges": (torch.cat(coarse), EDGE_SHARES),
     }
     found = {n: [round(float(q), 5) for q in np.quantile(v.numpy(), at)] for n, (v, at) in shares.items()}
-    return {**found, "conditions": [round(condition_of(s), 4) for s in SEVERITIES_MM]}
+    return {**found, "conditions": [round(condition_of(change), 4) for change in CHANGES]}
 
 
 def block_of(cache: Cache, index: int) -> np.ndarray:
@@ -142,7 +144,7 @@ def block_of(cache: Cache, index: int) -> np.ndarray:
 
 @torch.inference_mode()
 def fit(network: FilterBank, cache: Cache, every: int) -> None:
-    """Normal equations of every class and severity, gathered pair by pair."""
+    """Normal equations of every class and change, gathered pair by pair."""
     number = len(network.conditions)
     normal = torch.zeros(number, network.classes, FEATURES, FEATURES, dtype=torch.float64)
     right = torch.zeros(number, network.classes, FEATURES, dtype=torch.float64)
@@ -151,15 +153,16 @@ def fit(network: FilterBank, cache: Cache, every: int) -> None:
     rng = np.random.default_rng(0)
     for index in range(0, len(cache), 2 * every):
         moved, still = (torch.from_numpy(block_of(cache, index + n))[None, None] for n in (0, 1))
+        whole, extra = cache.volume(index).astype(np.float32), cache.entries[index].extra
+        change = expected_change(whole, extra["severity_mm"], tuple(extra["spacing_kji"][::-1]))
         for amount in (1.0, float(rng.choice([0.0, rng.uniform(0.3, 0.9)]))):
             volume = still + amount * (moved - still)
-            told = amount * cache.entries[index].extra["severity_mm"] * np.exp(TOLD_DEVIATION * rng.standard_normal())
-            condition = condition_of(told)
+            condition = condition_of(amount * change * np.exp(TOLD_DEVIATION * rng.standard_normal()))
             place = int(np.argmin(np.abs(np.array(network.conditions) - condition)))
-            features, change, classes = sampled(network, volume, still, rng)
-            share = 1 / (float((change**2).mean()) + FLOOR) / len(change)
+            features, wanted, classes = sampled(network, volume, still, rng)
+            share = 1 / (float((wanted**2).mean()) + FLOOR) / len(wanted)
             for c in classes.unique():
-                part, target = features[classes == c], change[classes == c]
+                part, target = features[classes == c], wanted[classes == c]
                 normal[place, c] += share * (part.T @ part)
                 right[place, c] += share * (part.T @ target)
                 square[place, c] += share * (target**2).sum()

@@ -31,7 +31,7 @@ from SynthMRILib.bundles import METADATA, Bundle, load_bundle  # noqa: E402
 from SynthMRILib.evaluation import records  # noqa: E402
 from SynthMRILib.inference import runner  # noqa: E402
 from SynthMRILib.motion.autofocus import autofocus  # noqa: E402
-from SynthMRILib.motion.condition import condition_of  # noqa: E402
+from SynthMRILib.motion.condition import condition_of, expected_change  # noqa: E402
 from SynthMRILib.motion.estimate import severity_bundle  # noqa: E402
 from SynthMRILib.motion.focused_severity import FocusedSeverityModel  # noqa: E402
 from SynthMRILib.motion.strength import Strength  # noqa: E402
@@ -139,7 +139,7 @@ def parabola(
         forward=forward_mean,
         outputs=1,
         progress=lambda *_: None,
-        conditions=(condition_of(estimate_mm),),
+        conditions=(condition_of(expected_change(voxels, estimate_mm, grid.spacing)),),
     )
     changed = voxels.copy()
     changed[part] = channels[0]

@@ -12,6 +12,7 @@ from scipy import fft, ndimage
 from simulation_phantoms import small_head
 from SynthMRILib.bundles import Bundle, load_bundle
 from SynthMRILib.intensity import IntensityScale
+from SynthMRILib.motion.condition import TOLD
 from SynthMRILib.motion.features import image_features
 from SynthMRILib.motion.severity import SeverityModel, contrast_features, fit
 from SynthMRILib.motion.view_groups import Spokes, ViewGroups
@@ -93,7 +94,7 @@ def make_motion_bundles(folder: Path) -> Bundle:
     arguments = {"channels": 2, "features": [4, 8], "convolutions": 1}
     network = ResidualUNet(**arguments)
     torch.nn.init.normal_(network.exit.weight, std=0.02)
-    _write(folder / "motion-correction", "motion-correction", network, "ResidualUNet", arguments, {})
+    _write(folder / "motion-correction", "motion-correction", network, "ResidualUNet", arguments, TOLD)
     arguments = {"features": [4, 4], "convolutions": 1, "hidden": 4}
     section = {"severity": a_severity_model().as_dict()}
     _write(folder / "motion-severity", "motion-severity", SeverityNet(**arguments), "SeverityNet", arguments, section)

@@ -10,14 +10,16 @@ import numpy as np
 import pytest
 import torch
 from motion_support import a_head, a_severity_model, add_diffusion_bundle, features_of, make_motion_bundles, moving_head
-from scipy import stats
+from scipy import ndimage, stats
+from SynthMRILib.bundles import METADATA, load_bundle
 from SynthMRILib.cli import main
 from SynthMRILib.errors import BundleError, InputError
 from SynthMRILib.motion.block_severity import block_features
-from SynthMRILib.motion.condition import UNKNOWN, condition_of, log_severity, severity_of_log
+from SynthMRILib.motion.condition import UNKNOWN, condition_of, expected_change, log_severity, severity_of_log
 from SynthMRILib.motion.decision import decide
 from SynthMRILib.motion.severity import SeverityModel, conformal_quantile
 from SynthMRILib.motion.strength import Strength
+from SynthMRILib.simulation.motion import effective_displacement
 from SynthMRILib.tasks import get_task
 from SynthMRILib.volume import Volume
 from SynthMRILib.volume_io import read_volume, write_volume
@@ -43,9 +45,30 @@ def test_the_logarithm_of_a_severity_gives_it_back(severity):
     assert severity_of_log(log_severity(severity, 0.2), 0.2) == pytest.approx(severity, abs=1e-9)
 
 
-@pytest.mark.parametrize(("severity", "channel"), [(None, UNKNOWN), (0.0, 0.0), (1.0, 0.5), (2.0, 1.0), (50.0, 2.0)])
-def test_the_network_is_told_the_severity_on_a_bounded_scale(severity, channel):
-    assert condition_of(severity) == channel
+@pytest.mark.parametrize(("change", "channel"), [(None, UNKNOWN), (0.0, 0.0), (0.08, 0.5), (0.16, 1.0), (50.0, 4.0)])
+def test_the_network_is_told_the_change_on_a_bounded_scale(change, channel):
+    assert condition_of(change) == channel
+
+
+@pytest.mark.parametrize("mm", [1.0, 2.0])
+def test_the_change_that_is_expected_is_the_one_from_which_the_severity_comes(mm):
+    still = ndimage.gaussian_filter(np.random.default_rng(3).random((32, 32, 32)), 2.0)
+    still /= still.max()
+    expected = []
+    for voxels in (still, 0.5 + 0.5 * still):
+        shifted = ndimage.shift(voxels, (0.5, 0, 0), order=3, mode="nearest")
+        severity = effective_displacement(shifted, voxels, (mm, mm, mm))
+        expected.append(expected_change(voxels, severity, (mm, mm, mm)))
+        assert expected[-1] == pytest.approx(np.sqrt(np.mean((shifted - voxels) ** 2)), rel=1e-6)
+    assert expected[0] == pytest.approx(2 * expected[1], rel=1e-6)
+
+
+def test_a_bundle_whose_network_was_told_motion_in_another_way_is_refused(a_bundle):
+    metadata = json.loads((a_bundle.folder / METADATA).read_text())
+    del metadata["synthmri"]["told"]
+    (a_bundle.folder / METADATA).write_text(json.dumps(metadata))
+    with pytest.raises(InputError, match="earlier version"):
+        run(a_head(), load_bundle(a_bundle.folder))
 
 
 def test_the_conformal_quantile_leaves_out_as_many_as_it_may():

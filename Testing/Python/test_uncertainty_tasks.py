@@ -18,6 +18,7 @@ from SynthMRILib import cli
 from SynthMRILib.bundles import Bundle, load_bundle
 from SynthMRILib.dir_synthesis import mixing
 from SynthMRILib.errors import InputError
+from SynthMRILib.motion.condition import TOLD
 from SynthMRILib.networks.filter_bank import FilterBank
 from SynthMRILib.networks.unet import ResidualUNet
 from SynthMRILib.progress import no_progress
@@ -55,7 +56,7 @@ def filters(installed: Path) -> Bundle:
     torch.nn.init.normal_(network.taps, std=0.01)
     torch.nn.init.normal_(network.log_variance, mean=-6.0)
     return load_bundle(
-        write_bundle(installed / "filters", network.eval(), described("motion-correction", "FilterBank", {}))
+        write_bundle(installed / "filters", network.eval(), described("motion-correction", "FilterBank", {}, TOLD))
     )
 
 

@@ -17,7 +17,7 @@ from ..progress import Progress, no_progress, part_of
 from ..tasks.base import NetworkInput
 from ..tasks.motion_correction import DIFFUSION_TASK
 from ..tasks.super_resolution import forward_mean
-from .condition import condition_of
+from .condition import condition_of, expected_change
 from .strength import Strength
 
 if TYPE_CHECKING:
@@ -48,7 +48,8 @@ def corrected(
     for n, step in enumerate(steps):
         part = part_of(progress, n / len(steps), (n + 1) / len(steps))
         if step == "network":
-            volumes["output"], ran = by_network(volumes["output"], bundle, parameters, severity_mm, part)
+            spacing = prepared.volume.spacing
+            volumes["output"], ran = by_network(volumes["output"], spacing, bundle, parameters, severity_mm, part)
             facts |= ran
         else:
             volumes, facts["diffusion"] = by_diffusion(prepared, volumes["output"], parameters, part)
@@ -56,7 +57,12 @@ def corrected(
 
 
 def by_network(
-    voxels: np.ndarray, bundle: Bundle, parameters: MotionCorrectionParameters, severity_mm: float, progress: Progress
+    voxels: np.ndarray,
+    spacing: tuple[float, float, float],
+    bundle: Bundle,
+    parameters: MotionCorrectionParameters,
+    severity_mm: float,
+    progress: Progress,
 ) -> tuple[np.ndarray, dict[str, Any]]:
     """What the network makes, as much of it as the bundle's strength allows at this severity."""
     strength = Strength.from_section(bundle.section).at(severity_mm)
@@ -67,7 +73,7 @@ def by_network(
         forward=forward_mean,
         outputs=1,
         progress=progress,
-        conditions=(condition_of(severity_mm),),
+        conditions=(condition_of(expected_change(voxels, severity_mm, spacing)),),
     )
     return voxels + np.float32(strength) * (channels[0] - voxels), {**facts, "strength": round(strength, 4)}
 
@@ -141,7 +147,8 @@ def diffusion_sampler(prepared: NetworkInput, bundle: Bundle, parameters: Motion
     estimate = prepared.voxels
     if parameters.uses_bundle:
         severity_mm = prepared.facts["motion"]["severity_before"]["severity_mm"]
-        estimate, _ = by_network(estimate, bundle, parameters, severity_mm, no_progress)
+        spacing = prepared.volume.spacing
+        estimate, _ = by_network(estimate, spacing, bundle, parameters, severity_mm, no_progress)
     return diffusion_draws(prepared, estimate, parameters)[0]
 
 

@@ -222,14 +222,26 @@ def effective_displacement(moved: np.ndarray, still: np.ndarray, spacing: tuple[
         moved, still: magnitude volumes (k, j, i) with motion and without, alike in everything else.
         spacing: of their voxels (i, j, k) [mm].
     """
-    head = still > 0.05 * _unit(still)
+    head = _signal(still)
     if not head.any():
         return 0.0
-    smooth = ndimage.gaussian_filter(still, 1.0)
-    axes = [axis for axis, n in enumerate(still.shape) if n > 1]
-    slope = sum(np.mean((np.gradient(smooth, axis=a)[head] / spacing[2 - a]) ** 2, dtype=np.float64) for a in axes)
-    change = np.mean((moved - still)[head] ** 2, dtype=np.float64)
-    return float(np.sqrt(change / max(slope, 1e-30)))
+    change = np.sqrt(np.mean((moved - still)[head] ** 2, dtype=np.float64))
+    return float(change / max(edge_slope(still, spacing), 1e-15))
+
+
+def edge_slope(voxels: np.ndarray, spacing: tuple[float, float, float]) -> float:
+    """Root mean square gradient of the smoothed volume in the head [units of the volume per mm].
+
+    Args:
+        voxels: magnitude (k, j, i).
+        spacing: of the voxels (i, j, k) [mm].
+    """
+    head, smooth = _signal(voxels), ndimage.gaussian_filter(voxels, 1.0)
+    if not head.any():
+        return 0.0
+    axes = [axis for axis, n in enumerate(voxels.shape) if n > 1]
+    squares = (np.mean((np.gradient(smooth, axis=a)[head] / spacing[2 - a]) ** 2, dtype=np.float64) for a in axes)
+    return float(np.sqrt(sum(squares)))
 
 
 def residual_shift(moved: np.ndarray, still: np.ndarray, mask: np.ndarray) -> np.ndarray:
@@ -252,6 +264,10 @@ def _shifted(image: np.ndarray, shift: np.ndarray) -> np.ndarray:
         ramp = np.exp(-2j * np.pi * fft.fftfreq(n) * distance).astype(np.complex64)
         spectrum *= ramp.reshape([-1 if a == axis else 1 for a in range(3)])
     return fft.ifftn(spectrum)
+
+
+def _signal(voxels: np.ndarray) -> np.ndarray:
+    return voxels > 0.05 * _unit(voxels)
 
 
 def _unit(voxels: np.ndarray) -> float:

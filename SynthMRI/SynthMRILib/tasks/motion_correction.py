@@ -16,7 +16,7 @@ from ..bundles import Bundle, best_bundle, find_bundles
 from ..findings import Finding, raise_on_error
 from ..input_checks import check_volume
 from ..intensity import IntensityScale
-from ..motion.condition import UNKNOWN, condition_of
+from ..motion.condition import TOLD, UNKNOWN, condition_of, expected_change
 from ..motion.decision import Decision, decide
 from ..motion.strength import Strength
 from ..progress import Progress, part_of
@@ -97,6 +97,13 @@ class MotionCorrection:
     ) -> list[Finding]:
         """Findings about the input, the parameters and the bundle; see `tasks.base.Task`."""
         found = [*check_parameters(parameters), *check_bundle(bundle, self.name), *check_volume(inputs["input"])]
+        if bundle is not None and bundle.task == self.name and not TOLD.items() <= bundle.section.items():
+            text = (
+                f"The bundle '{bundle.name}' was trained with an earlier version, in which a network was told motion "
+            )
+            found.append(
+                Finding("error", "bundle-told", text + "in another way. Train it anew, or choose another one.")
+            )
         if parameters.method in EXPERIMENTAL_METHODS:
             text = f"The method '{parameters.method}' is experimental: {EXPERIMENTAL_METHODS[parameters.method]}."
             found.append(Finding("warning", "method-experimental", text))
@@ -223,10 +230,11 @@ class MotionCorrection:
         strength = float(decision.correct)
         if decision.correct and parameters.method not in self.sampled_methods:
             strength = Strength.from_section(bundle.section).at(severity.severity_mm)
+        change = expected_change(prepared.voxels, severity.severity_mm, prepared.volume.spacing)
         motion = {"severity_before": severity.as_dict(), "decision": decision.kind, "reason": decision.reason}
         return replace(
             prepared,
-            conditions=(condition_of(severity.severity_mm),),
+            conditions=(condition_of(change),),
             strength=strength,
             facts={**prepared.facts, "motion": motion, "strength": round(strength, 4)},
         )

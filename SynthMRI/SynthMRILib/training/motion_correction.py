@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from ..bundles import network_class
-from ..motion.condition import condition_of
+from ..motion.condition import TOLD, condition_of, expected_change
 from ..simulation.motion import SEVERITY_BANDS_MM, SEVERITY_NAMES
 from .cache import Cache
 from .configuration import from_mapping
@@ -33,7 +33,7 @@ class MotionCorrectionConfig:
 
     Args:
         cache: packed pairs for training; validation_cache: packed pairs of held-out volumes.
-        network: arguments of `ResidualUNet` but for its channels, which are the volume and the severity.
+        network: arguments of `ResidualUNet` but for its channels, which are the volume and its change.
         start_share: factor on what the weights that training starts from do with the condition and on what they change.
             Below 1 for those of a denoiser, whose condition is the level of noise: it takes away too much at first. For
             networks that fold no voxels into channels.
@@ -58,10 +58,11 @@ class MotionCorrectionConfig:
 
 
 class MotionCorrectionTraining:
-    """A `TrainingTask` for the correction of motion, told its severity."""
+    """A `TrainingTask` for the correction of motion, told how much of the volume that changed."""
 
     inputs = ("input",)
     network_name = "ResidualUNet"
+    section: ClassVar[dict[str, str]] = TOLD
 
     def __init__(self, config: MotionCorrectionConfig) -> None:
         self.config = config
@@ -114,8 +115,8 @@ class MotionCorrectionTraining:
     def samples(self, network: nn.Module) -> list[Slice]:
         """Slices of a few held-out pairs."""
         rows = []
-        for extra, moved, still in self.held_out.pairs[:SHOWN]:
-            corrected = corrected_block(network, moved, extra["severity_mm"])
+        for extra, moved, still, change in self.held_out.pairs[:SHOWN]:
+            corrected = corrected_block(network, moved, change)
             rows.append(Slice.middle(f"{extra['sequence']} {extra['severity_mm']:.1f} mm", moved, corrected, still))
         return rows
 
@@ -138,18 +139,20 @@ class HeldOutPairs:
         for index in range(0, len(cache), 2):
             start = tuple((n - size) // 2 for n in cache.shape(index))
             blocks = [cache.block(index + n, start, size) for n in (0, 1)]
-            self.pairs.append((cache.entries[index].extra, *blocks))
+            extra, whole = cache.entries[index].extra, cache.volume(index).astype(np.float32)
+            change = expected_change(whole, extra["severity_mm"], tuple(extra["spacing_kji"][::-1]))
+            self.pairs.append((extra, *blocks, change))
 
     def gains(self, network: nn.Module) -> dict[str, float]:
         gathered: dict[str, list[float]] = {}
-        for extra, moved, still in self.pairs:
-            corrected = corrected_block(network, moved, extra["severity_mm"])
+        for extra, moved, still, change in self.pairs:
+            corrected = corrected_block(network, moved, change)
             gain = 10 * np.log10(squared_error(moved, still) / squared_error(corrected, still))
             band = SEVERITY_NAMES[int(np.searchsorted(SEVERITY_BANDS_MM, extra["displacement_mm"], side="right"))]
             for name in ("all", band, extra["sequence"]):
                 gathered.setdefault(name, []).append(gain)
             gathered.setdefault("worst", []).append(gain)
-        for _, _, still in self.pairs[::CLEAN_EVERY]:
+        for _, _, still, _ in self.pairs[::CLEAN_EVERY]:
             clean = corrected_block(network, still, 0.0)
             gathered.setdefault("clean_psnr", []).append(-10 * np.log10(squared_error(clean, still)))
         figures = {f"gain_db_over_input_{n}": v for n, v in gathered.items() if n != "clean_psnr"}
@@ -166,8 +169,8 @@ def squared_error(estimate: np.ndarray, still: np.ndarray) -> float:
 
 
 @torch.inference_mode()
-def corrected_block(network: nn.Module, moved: np.ndarray, severity_mm: float | None) -> np.ndarray:
-    """The network's mean for a whole block (k, j, i)."""
-    block = np.stack([moved, np.full_like(moved, condition_of(severity_mm))])[None]
+def corrected_block(network: nn.Module, moved: np.ndarray, change: float | None) -> np.ndarray:
+    """The network's mean for a whole block (k, j, i), told the change of the volume."""
+    block = np.stack([moved, np.full_like(moved, condition_of(change))])[None]
     x = torch.from_numpy(block).to(next(network.parameters()).device)
     return network(x.contiguous(memory_format=torch.channels_last_3d))[0][0, 0].float().cpu().numpy()

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..motion.condition import condition_of
+from ..simulation.motion import edge_slope
 from ..simulation.records import draw_seed
 from .cache import FOREGROUND, Cache
 from .patches import ATTEMPTS, bias_field, source_probabilities
@@ -27,13 +28,13 @@ class MotionSample:
         moved, still: float32 (s, s, s), with motion and without.
         severity_mm: of the motion in the volume of `moved`.
         spacing: of the voxels of the patch (i, j, k) [mm].
-        told_mm: the severity that the network is told, or None.
+        told: the change of the volume that the network is told [network units], or None.
     """
 
     moved: np.ndarray
     still: np.ndarray
     severity_mm: float
-    told_mm: float | None
+    told: float | None
     spacing: tuple[float, float, float]
 
 
@@ -50,7 +51,7 @@ class MotionPatchRecord:
         amount: factor on the artifact: 0 for a sample without motion.
         noise: deviation of noise that is added to both, with motion and without; noise_seed: its seed.
         gamma: exponent of the intensities of both.
-        told: factor on the severity that the network is told, or None when it is told nothing.
+        told: factor on the change that the network is told, or None when it is told nothing.
     """
 
     pair: int
@@ -76,8 +77,8 @@ class MotionPatchConfig:
         weakened: share of samples whose artifact is made weaker or stronger, by a factor within `factors`.
         noisy: share of samples with more noise, the same with motion and without: it is not to be taken away.
         bent: share of samples whose intensities get another exponent.
-        unknown: share of samples whose severity the network is not told.
-        told_deviation: standard deviation of the logarithm of the error of the severity it is told.
+        unknown: share of samples whose change the network is not told.
+        told_deviation: standard deviation of the logarithm of the error of the change it is told.
         weights: relative frequency of each subject or kind of source.
     """
 
@@ -101,12 +102,20 @@ class MotionPatchSampler:
         self.seed = seed
         probabilities = source_probabilities(cache, dict(config.weights))[::2]
         self._probabilities = probabilities / probabilities.sum()
+        self._slopes: dict[int, float] = {}
 
     def batch(self, numbers: range) -> tuple[np.ndarray, np.ndarray]:
-        """Stacked samples: input (n, 2, s, s, s), severity the second channel, and target (n, 1, s, s, s)."""
+        """Stacked samples: input (n, 2, s, s, s), the change the second channel, and target (n, 1, s, s, s)."""
         samples = [self.sample(n) for n in numbers]
-        inputs = [np.stack([s.moved, np.full_like(s.moved, condition_of(s.told_mm))]) for s in samples]
+        inputs = [np.stack([s.moved, np.full_like(s.moved, condition_of(s.told))]) for s in samples]
         return np.stack(inputs), np.stack([s.still for s in samples])[:, None]
+
+    def slope(self, index: int) -> float:
+        """`edge_slope` of a volume of the cache."""
+        if index not in self._slopes:
+            spacing = tuple(self.cache.entries[index].extra["spacing_kji"][::-1])
+            self._slopes[index] = edge_slope(self.cache.volume(index).astype(np.float32), spacing)
+        return self._slopes[index]
 
     def sample(self, number: int) -> MotionSample:
         for attempt in range(ATTEMPTS):
@@ -151,6 +160,6 @@ class MotionPatchSampler:
         moved, still = (np.flip(v.transpose(record.axes), flipped) * factor for v in (moved, still))
         extra = self.cache.entries[index].extra
         severity = record.amount * extra["severity_mm"]
-        told = None if record.told is None else record.told * severity
+        told = None if record.told is None else record.told * record.scale * severity * self.slope(index)
         spacing = tuple(extra["spacing_kji"][axis] for axis in record.axes[::-1])
         return MotionSample(np.ascontiguousarray(moved), np.ascontiguousarray(still), severity, told, spacing)

@@ -15,6 +15,7 @@ from ..errors import InputError
 from . import facts
 from .configuration import from_mapping, training_class
 from .export import BundleDescription, write_bundle
+from .growing import grown
 from .loop import LoopConfig, State, fit
 
 
@@ -30,8 +31,8 @@ def train(
 
     Args:
         config: mapping with "loop" (`LoopConfig`), "bundle" (words of its card), "start" (name or folder of a bundle
-            whose weights are the first ones) and what the task's training reads, for most tasks "patches" and
-            "training".
+            whose weights are the first ones), "grow" (whether its network may be smaller; see `growing.py`) and what
+            the task's training reads, for most tasks "patches" and "training".
         launch: accelerator, devices and precision as Lightning Fabric takes them.
         report: told of every log line.
     """
@@ -65,7 +66,7 @@ def start_training(
         first = start.build_network()
         if hasattr(training, "adapt_start"):
             training.adapt_start(first)
-        training.start_weights = first.state_dict()
+        training.start_weights = grown(first, training.build_network()) if config.get("grow") else first.state_dict()
     return fabric, training, fit(training, loop, output, report=report, fabric=fabric)
 
 
@@ -85,7 +86,7 @@ def starting_bundle(config: dict[str, Any], training: Any) -> Bundle | None:
     wanted = training.build_network().state_dict()
     given = bundle.build_network().state_dict()
     same = {name: tensor.shape for name, tensor in wanted.items()} == {n: t.shape for n, t in given.items()}
-    if network["name"] != training.network_name or not same:
+    if network["name"] != training.network_name or not (same or config.get("grow")):
         raise InputError(f"Bundle '{bundle.name}' has another network; set the configuration's 'network' to its own.")
     return bundle
 
