@@ -1,11 +1,12 @@
 """Fit the estimate of severity that knows what autofocus sees, measure it, and write it into a bundle's metadata.
 
-    python Testing/Benchmarks/motion_severity_autofocus.py BUNDLE [--pairs FILE FILE] [--record]
+    python Testing/Benchmarks/motion_severity_autofocus.py BUNDLE [--pairs FILE FILE] [--jumps FILE] [--record]
 
-Learned from and judged on packed pairs, of each the volume with motion and without. Every volume is estimated by a
-model that did not see its subject. The whole of autofocus runs as well, as in the task: where it undoes something, what
-is left is estimated from the volume after it, with a slope and an intercept of its own, and what was undone is added in
-squares. Without `--record` neither the bundle nor the record is written.
+Learned from and judged on packed pairs, of each the volume with motion and without. It also learns from volumes that
+moved a few times suddenly (`pack-motion --jumps`). Every volume is estimated by a model that did not see its subject.
+The whole of autofocus runs as well, as in the task: where it undoes something, what is left is estimated from the
+volume after it, with a slope and an intercept of its own, and what was undone is added in squares. Without `--record`
+neither the bundle nor the record is written.
 """
 
 from __future__ import annotations
@@ -31,7 +32,6 @@ from SynthMRILib.intensity import IntensityScale
 from SynthMRILib.motion.autofocus import autofocus, first_look
 from SynthMRILib.motion.condition import log_severity, severity_of_log
 from SynthMRILib.motion.estimate import focused_features
-from SynthMRILib.motion.features import image_features
 from SynthMRILib.motion.focused_severity import (
     NAMES,
     OFFSET_MM,
@@ -44,21 +44,26 @@ from SynthMRILib.simulation.motion import effective_displacement
 from SynthMRILib.training.cache import Cache
 from SynthMRILib.volume import Grid
 
-TRAIN = PAIRS.with_name("train.safetensors")
+TRAIN = PAIRS.with_name("train64.safetensors")
+JUMPS = PAIRS.with_name("jumps.safetensors")
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("bundle", type=Path)
     parser.add_argument("--pairs", type=Path, nargs=2, default=(PAIRS, TRAIN), help="held-out and training pairs")
+    parser.add_argument("--training-pairs", type=int, default=10**6, help="use the first so many")
+    parser.add_argument("--jumps", type=Path, default=JUMPS, help="training pairs with sudden moves")
     parser.add_argument("--record", action="store_true", help="write the model into the bundle, and the record")
     arguments = parser.parse_args()
     bundle = load_bundle(arguments.bundle)
     held_out, training = arguments.pairs
-    rows = [row for path in (held_out, training) for row in kept(path, "focused", seen)]
-    model, estimates, found = calibrated(rows)
+    learned = [row for row in kept(training, "focused", seen) if row["index"] < 2 * arguments.training_pairs]
+    rows = [*kept(held_out, "focused", seen), *learned]
+    jumps = [row for row in kept(arguments.jumps, "focused_of_moved", seen_of_moved) if row["features"]]
+    model, estimates, found = calibrated(rows, jumps)
     corrections = kept(held_out, "autofocus", undone)
-    focused = with_logarithms([*corrections, *kept(training, "autofocus_of_moved", undone_of_moved)], rows)
+    focused = with_logarithms(corrections, [*rows, *jumps])
     model, found["left_of_all"] = calibrated_left(model, focused)
     quick = left_out_quick(bundle, held_out)
     table = [judged(row, estimate, focus, focused, quick) for row, estimate, focus in zip(rows, estimates, corrections)]
@@ -67,7 +72,8 @@ def main() -> int:
         "commit": records.current_commit(CHECKOUT),
         "bundle_sha256": bundle.weights_sha256,
         "data": "heads 13 to 15 and longitudinal03, held out; each subject estimated without itself; "
-        f"learned from these and the training pairs, {len({row['subject'] for row in rows})} subjects in all",
+        f"learned from these and {len(learned) // 2} training pairs, and from {len(jumps)} volumes with sudden moves, "
+        f"{len({row['subject'] for row in (*rows, *jumps)})} subjects in all",
         **{kind: figures(table, kind) for kind in ("image_alone_mm", "with_look_mm", "estimate_mm")},
         "left": figures([row for row in table if row["undone_mm"] > 0], "left_mm", "truly_left_mm"),
         "all_subjects_with_look": figures(
@@ -95,11 +101,6 @@ def kept(path: Path, name: str, measure: Any) -> list[Row]:
     return json.loads(file.read_text(encoding="utf-8"))
 
 
-def undone_of_moved(facts: dict[str, Any], voxels: np.ndarray, still: np.ndarray, grid: Grid) -> Row:
-    """As `undone`, of volumes with motion alone."""
-    return undone(facts, voxels, still, grid) if facts["severity_mm"] else {**facts, "features": None}
-
-
 def volumes(path: Path) -> Iterator[tuple[dict[str, Any], np.ndarray, np.ndarray, Grid]]:
     """Of every pair the volume with motion, then the one without: facts, voxels in network units, truth, grid."""
     cache = Cache(path)
@@ -116,8 +117,13 @@ def volumes(path: Path) -> Iterator[tuple[dict[str, Any], np.ndarray, np.ndarray
 
 def seen(facts: dict[str, Any], voxels: np.ndarray, _still: np.ndarray, grid: Grid) -> Row:
     """All features of a volume by name."""
-    features = image_features(voxels) | focused_features(voxels, first_look(voxels, grid))
+    features = focused_features(voxels, grid.spacing, first_look(voxels, grid))
     return {**facts, "features": {name: features[name] for name in NAMES}}
+
+
+def seen_of_moved(facts: dict[str, Any], voxels: np.ndarray, still: np.ndarray, grid: Grid) -> Row:
+    """As `seen`, of volumes with motion alone."""
+    return seen(facts, voxels, still, grid) if facts["severity_mm"] else {**facts, "features": None}
 
 
 def undone(facts: dict[str, Any], voxels: np.ndarray, still: np.ndarray, grid: Grid) -> Row:
@@ -128,11 +134,15 @@ def undone(facts: dict[str, Any], voxels: np.ndarray, still: np.ndarray, grid: G
     return {**facts, "undone_mm": found.undone_mm, "truly_left_mm": left, "features": features}
 
 
-def calibrated(rows: list[Row]) -> tuple[FocusedSeverityModel, np.ndarray, dict[str, Any]]:
-    """The model of all volumes, the estimate [mm] of each without its subject, and limits that follow from those."""
+def calibrated(rows: list[Row], jumps: list[Row]) -> tuple[FocusedSeverityModel, np.ndarray, dict[str, Any]]:
+    """The model of all volumes, the estimate [mm] of each row without its subject, and limits that follow from those.
+
+    Args:
+        jumps: volumes that are learned from and not judged: they are no sample of what is usual.
+    """
     logs = np.zeros(len(rows))
     for subject in {row["subject"] for row in rows}:
-        model = fitted([row for row in rows if row["subject"] != subject])
+        model = fitted([row for row in (*rows, *jumps) if row["subject"] != subject])
         for n, row in enumerate(rows):
             if row["subject"] == subject:
                 logs[n] = model.logarithm(row["features"])
@@ -141,7 +151,7 @@ def calibrated(rows: list[Row]) -> tuple[FocusedSeverityModel, np.ndarray, dict[
     clean = estimates[truth == 0]
     threshold = max(1.05 * float(np.quantile(clean, CLEAN_SHARE, method="higher")), LEAST_THRESHOLD_MM)
     quantile = conformal_quantile(logs - np.array([log_severity(s, OFFSET_MM) for s in truth]), COVERAGE)
-    model = replace(fitted(rows), quantile=quantile, coverage=COVERAGE, threshold_mm=round(threshold, 2))
+    model = replace(fitted([*rows, *jumps]), quantile=quantile, coverage=COVERAGE, threshold_mm=round(threshold, 2))
     found = {
         "threshold_mm": model.threshold_mm,
         "clean_below_threshold": round(float((clean < threshold).mean()), 3),

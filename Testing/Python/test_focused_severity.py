@@ -8,15 +8,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from motion_support import a_head, a_severity_model, features_of, make_motion_bundles, moving_head
-from scipy import stats
+from scipy import ndimage, stats
 from SynthMRILib.bundles import METADATA, load_bundle
 from SynthMRILib.errors import BundleError
 from SynthMRILib.intensity import IntensityScale
-from SynthMRILib.motion.agreement import agreement_features
+from SynthMRILib.motion.agreement import EDGES, agreement_curves, agreement_features
 from SynthMRILib.motion.autofocus import FirstLook, autofocus, first_look
 from SynthMRILib.motion.condition import log_severity, severity_of_log
 from SynthMRILib.motion.estimate import estimate_severity, focused_features
-from SynthMRILib.motion.features import image_features
 from SynthMRILib.motion.focused_severity import (
     NAMES,
     OFFSET_MM,
@@ -29,12 +28,13 @@ from SynthMRILib.tasks import get_task
 
 TASK = get_task("motion-correction")
 SHAPE = (44, 48, 46)
+SPACING = (2.0, 2.0, 2.0)
 SIZES_MM = (0.6, 1.2, 2.5)
 
 
 def focused_of(volume) -> dict[str, float]:
     voxels = IntensityScale.fit(volume.voxels).apply(volume.voxels)
-    return image_features(voxels) | focused_features(voxels, first_look(voxels, volume.grid))
+    return focused_features(voxels, volume.grid.spacing, first_look(voxels, volume.grid))
 
 
 @pytest.fixture(scope="module")
@@ -47,26 +47,48 @@ def examples():
 
 def test_outer_lines_agree_less_with_what_is_foretold_the_more_a_head_moved():
     results = [moving_head(size, shape=SHAPE) for size in SIZES_MM]
-    rows = [agreement_features(results[0].still.voxels), *(agreement_features(r.moved.voxels) for r in results)]
-    assert set(rows[0]) <= {f"agreement_{b}_{n}" for b in ("middle", "outer") for n in ("least", "median", "most")}
-    falling = [row["agreement_middle_median"] for row in rows]
+    volumes = [results[0].still, *(result.moved for result in results)]
+    rows = [agreement_features(volume.voxels, volume.grid.spacing) for volume in volumes]
+    falling = [row["agreement_start_least"] for row in rows]
     assert falling == sorted(falling, reverse=True) and falling[0] - falling[-1] > 0.1
     for row in rows:
-        assert row["agreement_outer_least"] <= row["agreement_outer_median"] <= row["agreement_outer_most"] <= 0
+        assert row["agreement_start_least"] <= row["agreement_start_most"] <= 0
+        assert row["agreement_lost_second"] <= row["agreement_lost_most"]
+
+
+@pytest.mark.parametrize("axis", [0, 1, 2])
+def test_a_sudden_move_is_seen_in_the_curve_of_its_axis_from_its_frequency_on(axis):
+    """All lines beyond a frequency are those of another noise: they are not foretold by the inner ones any more."""
+    rng = np.random.default_rng(axis)
+    voxels = (ndimage.gaussian_filter(rng.standard_normal((64, 60, 72)), 2.5) > 0.01).astype(np.float32)
+    spectrum = np.fft.fftn(voxels)
+    beyond = np.abs(np.fft.fftfreq(voxels.shape[axis])) > 0.3
+    other = np.fft.fftn(np.roll(voxels, (9, 14, 11), (0, 1, 2)))
+    broken = spectrum.copy()
+    part = tuple(beyond if a == axis else slice(None) for a in range(3))
+    broken[part] = other[part]
+    before, after = (agreement_curves(np.fft.ifftn(s).real) for s in (spectrum, broken))
+    middle = 0.5 * (EDGES[1:] + EDGES[:-1])
+    curve, was = after[axis].correlation, before[axis].correlation
+    assert np.abs(curve - was)[middle < 0.27].max() < 0.1
+    assert curve[middle > 0.33].mean() < 0.3 * was[middle > 0.33].mean()
+    first, second = (agreement_features(np.fft.ifftn(s).real, (1.0, 1.0, 1.0)) for s in (spectrum, broken))
+    assert second["agreement_lost_most"] > first["agreement_lost_most"] + 0.2
+    assert sum(c.energy.sum() for c in before) == pytest.approx(sum(c.energy.sum() for c in after), rel=0.1)
 
 
 def test_agreement_knows_no_unit_and_is_finite_where_there_is_nothing_to_foretell():
     voxels = a_head().voxels
-    for name, value in agreement_features(1000 * voxels).items():
-        assert value == pytest.approx(agreement_features(voxels)[name], abs=1e-3)
+    for name, value in agreement_features(1000 * voxels, SPACING).items():
+        assert value == pytest.approx(agreement_features(voxels, SPACING)[name], abs=1e-3)
     for empty in (np.zeros((8, 9, 10), np.float32), np.ones((3, 40, 40), np.float32)):
-        assert np.isfinite(list(agreement_features(empty).values())).all()
+        assert np.isfinite(list(agreement_features(empty, SPACING).values())).all()
 
 
 def test_a_first_look_sees_more_in_a_head_that_moved_than_in_one_that_lay_still():
     result = moving_head(2.5, shape=SHAPE)
     moved, still = (first_look(volume.voxels, volume.grid) for volume in (result.moved, result.still))
-    assert moved.fall > max(still.fall, 0) and moved.shift_mm > 2 * still.shift_mm > 0
+    assert moved.fall > max(still.fall, 0) and moved.fall - moved.second > still.fall - still.second
     assert autofocus(result.moved.voxels, result.moved.grid).look == moved
     assert autofocus(result.still.voxels, result.still.grid).look == still, "also where nothing is found"
     assert first_look(np.zeros(SHAPE, np.float32), result.still.grid) == FirstLook(0.0, 0.0)
@@ -75,7 +97,8 @@ def test_a_first_look_sees_more_in_a_head_that_moved_than_in_one_that_lay_still(
 def test_what_was_seen_is_spread_evenly_and_keeps_its_sign():
     values = [FirstLook(fall, 0.5).features()["focus_fall"] for fall in (-4e-3, 0.0, 1e-3, 4e-3)]
     assert values == pytest.approx([-2, 0, 1, 2])
-    assert FirstLook(0.0, 0.0).features()["focus_shift"] == pytest.approx(np.log(0.01))
+    assert FirstLook(4e-3, 3e-3).features()["focus_ahead"] == pytest.approx(1)
+    assert FirstLook(-1e-3, 0.0).features()["focus_ahead"] == 0
 
 
 def test_the_regression_finds_a_bent_dependence_and_the_trend_goes_on_beyond_its_examples():
@@ -119,7 +142,7 @@ def test_the_task_uses_what_autofocus_sees_where_the_bundle_knows_what_it_means(
     voxels = IntensityScale.fit(moved.voxels).apply(moved.voxels)
     parameters = TASK.parameters_class(device="cpu", method="measure")
     look = first_look(voxels, moved.grid)
-    assert estimate_severity(voxels, parameters, no_progress, look=look) == estimate_severity(
+    assert estimate_severity(voxels, parameters, no_progress, grid=moved.grid, look=look) == estimate_severity(
         voxels, parameters, no_progress
     ), "the bundle does not know"
     bundle = load_bundle(tmp_path / "models" / "motion-severity")
@@ -128,14 +151,13 @@ def test_the_task_uses_what_autofocus_sees_where_the_bundle_knows_what_it_means(
     model = replace(fit_focused(*examples), quantile=0.4, coverage=0.9, threshold_mm=0.3, **line)
     metadata["synthmri"][SECTION] = model.as_dict()
     (bundle.folder / METADATA).write_text(json.dumps(metadata))
-    told = estimate_severity(voxels, parameters, no_progress, look=look)
+    told = estimate_severity(voxels, parameters, no_progress, grid=moved.grid, look=look)
     assert told.severity_mm == pytest.approx(severity_of_log(model.logarithm(focused_of(moved)), OFFSET_MM), abs=1e-6)
     still = moving_head(1.2, shape=SHAPE).still
     voxels = IntensityScale.fit(still.voxels).apply(still.voxels)
     measured = TASK.run({"input": still}, None, parameters, no_progress).measurements
     assert (
-        measured["severity_before"]
-        == estimate_severity(voxels, parameters, no_progress, look=first_look(voxels, still.grid)).as_dict()
+        measured["severity_before"] == estimate_severity(voxels, parameters, no_progress, grid=still.grid).as_dict()
     ), "nothing is found"
     network = load_bundle(tmp_path / "models" / "motion-correction")
     both = TASK.run({"input": still}, network, replace(parameters, method="both"), no_progress).measurements
@@ -144,8 +166,10 @@ def test_the_task_uses_what_autofocus_sees_where_the_bundle_knows_what_it_means(
     found = autofocus(IntensityScale.fit(moved.voxels).apply(moved.voxels), moved.grid)
     assert found.found
     look = first_look(found.voxels, moved.grid)
-    left = estimate_severity(found.voxels, parameters, no_progress, look=look, focused=True)
-    log = log_severity(estimate_severity(found.voxels, parameters, no_progress, look=look).severity_mm, OFFSET_MM)
+    left = estimate_severity(found.voxels, parameters, no_progress, grid=moved.grid, look=look, focused=True)
+    log = log_severity(
+        estimate_severity(found.voxels, parameters, no_progress, grid=moved.grid, look=look).severity_mm, OFFSET_MM
+    )
     assert log_severity(left.severity_mm, OFFSET_MM) == pytest.approx(0.5 * log + 0.2, abs=1e-6)
     assert log_severity(left.high_mm, OFFSET_MM) == pytest.approx(0.5 * log + 0.9, abs=1e-6)
     corrected = TASK.run({"input": moved}, None, replace(parameters, method="autofocus"), no_progress).measurements

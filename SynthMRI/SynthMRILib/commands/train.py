@@ -33,6 +33,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     motion.add_argument("--part", choices=["train", "validate"], default="train")
     motion.add_argument("--pairs", type=int, default=48)
     motion.add_argument("--seed", type=int, default=0)
+    motion.add_argument("--jumps", action="store_true", help="one to three sudden moves, lines along one axis")
     motion.set_defaults(run=run_packing_of_motion)
 
 
@@ -47,6 +48,7 @@ def run_packing_of_motion(arguments: argparse.Namespace) -> int:
         part=arguments.part,
         pairs=arguments.pairs,
         seed=arguments.seed,
+        jumps=arguments.jumps,
         report=lambda text: sys.stderr.write(text + "\n"),
     )
     sys.stdout.write(f"{len(entries) // 2} pairs packed\n")

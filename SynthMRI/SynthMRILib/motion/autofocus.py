@@ -27,7 +27,6 @@ SLAB = 96
 """Voxels to which a volume is cut along an axis that is not cut into groups while poses are looked for."""
 SHORTEST = 24
 """An axis of fewer voxels is not looked along."""
-SMALLEST_SHIFT_MM = 0.01
 DOUBTS = (20.0, 10.0)
 """See `BlockSamples.derivatives`: the first while kinds and axes are compared; of the best one both are tried."""
 LAST_DOUBTS = {"lines": (10.0, 5.0, 5.0, 5.0), "spokes": (10.0,)}
@@ -47,16 +46,16 @@ class FirstLook:
 
     Args:
         fall: the largest fall of the entropy of the edges.
-        shift_mm: the smallest root mean square of the shifts [mm]: a head that lies still seems to move a little, too.
+        second: the fall of the next best: where a head moved, one kind and axis stands out.
     """
 
     fall: float
-    shift_mm: float
+    second: float
 
     def features(self) -> dict[str, float]:
         """As the estimate of severity takes it (`focused_severity.py`): spread evenly."""
         fall = float(np.sign(self.fall) * np.sqrt(1000 * abs(self.fall)))
-        return {"focus_fall": fall, "focus_shift": float(np.log(max(self.shift_mm, SMALLEST_SHIFT_MM)))}
+        return {"focus_fall": fall, "focus_ahead": float(np.sqrt(1000 * max(self.fall - self.second, 0)))}
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,7 +104,7 @@ class AutofocusResult:
             "entropy_before": round(self.entropy_before, 6),
             "entropy_after": round(self.entropy_after, 6),
             "look_fall": round(self.look.fall, 6),
-            "look_shift_mm": round(self.look.shift_mm, 4),
+            "look_second": round(self.look.second, 6),
         }
 
 
@@ -153,15 +152,15 @@ def _looked(
     """The best axis of each kind that makes the edges fewer, and what was seen of all."""
     ways = [(kind, axis) for kind in KINDS for axis in axes if _long_enough(voxels.shape, kind, axis)]
     best: dict[str, _Focus] = {}
-    looks = []
+    falls = []
     for n, (kind, axis) in enumerate(ways):
         progress(n / len(ways), f"Autofocus: looking for {kind} ({n + 1} of {len(ways)})")
         focus = _Focus(voxels, mask, spacing, kind, axis)
-        looks.append(focus.look(DOUBTS[0]))
+        falls.append(focus.look(DOUBTS[0]))
         if focus.fall > (best[kind].fall if kind in best else 0):
             best[kind] = focus
-    fall = max((look.fall for look in looks), default=0.0)
-    return best, FirstLook(fall, min((look.shift_mm for look in looks), default=0.0))
+    first, second = [*sorted(falls, reverse=True), 0.0, 0.0][:2]
+    return best, FirstLook(first, second)
 
 
 def _long_enough(shape: tuple[int, ...], kind: str, axis: int) -> bool:
@@ -193,18 +192,18 @@ class _Focus:
     def least_fall(self) -> float:
         return LEAST_FALL[self.kind]
 
-    def look(self, doubt: float) -> FirstLook:
+    def look(self, doubt: float) -> float:
         """Find shifts from nothing; those that were found before are kept if they make the edges fewer.
 
-        Told is what was found now, also if it is not kept.
+        Returns by how much the entropy falls with what was found now, also if it is not kept.
         """
         before, entropy = self.search.poses.copy(), self._entropy
         self.search.poses[:] = 0
         if self.kind == "lines":
             self.search.outward(doubt)
         self.search.refine(doubt)
-        shift, self._entropy = self.search.shift_mm, self._entropy_now()
-        seen = FirstLook(self.fall, shift)
+        self._entropy = self._entropy_now()
+        seen = self.fall
         if self._entropy >= entropy:
             self.search.poses, self._entropy = before, entropy
         return seen

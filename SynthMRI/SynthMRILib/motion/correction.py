@@ -75,7 +75,8 @@ def by_network(
         progress=progress,
         conditions=(condition_of(expected_change(voxels, severity_mm, spacing)),),
     )
-    return voxels + np.float32(strength) * (channels[0] - voxels), {**facts, "strength": round(strength, 4)}
+    made = voxels + np.float32(strength) * (channels[0] - voxels)
+    return np.maximum(made, min(float(voxels.min()), 0.0)), {**facts, "strength": round(strength, 4)}
 
 
 def diffusion_bundle() -> Bundle:

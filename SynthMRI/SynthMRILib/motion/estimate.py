@@ -53,14 +53,14 @@ def estimate_severity(
         look = first_look(voxels, grid, progress=part_of(progress, 0.0, 0.8))
     features = all_features(bundle, voxels, parameters, part_of(progress, 0.8, 1.0))
     quick = SeverityModel.from_section(bundle.section).estimate(features)
-    if look is None or model is None:
+    if grid is None or look is None or model is None:
         return quick
-    return model.improved(quick, features | focused_features(voxels, look), focused=focused)
+    return model.improved(quick, features | focused_features(voxels, grid.spacing, look), focused=focused)
 
 
-def focused_features(voxels: np.ndarray, look: FirstLook) -> dict[str, float]:
-    """What an estimate with autofocus is made from besides the image itself, by name."""
-    return agreement_features(voxels) | look.features()
+def focused_features(voxels: np.ndarray, spacing: tuple[float, float, float], look: FirstLook) -> dict[str, float]:
+    """What an estimate with autofocus is made from, by name."""
+    return agreement_features(voxels, spacing) | look.features()
 
 
 def all_features(bundle: Bundle, voxels: np.ndarray, parameters: Parameters, progress: Progress) -> dict[str, float]:

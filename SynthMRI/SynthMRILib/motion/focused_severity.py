@@ -1,7 +1,7 @@
 """The severity of motion [mm] from what autofocus sees in a volume, beside features of the image.
 
-Autofocus tells well whether a head moved, and how well k-space foretells itself (`agreement.py`) how much. Both go,
-with two features of the image, into a kernel ridge regression of the logarithm of the severity (Saunders et al. 1998):
+Autofocus tells well whether a head moved, and how well k-space foretells itself (`agreement.py`) how much. Both go
+into a kernel ridge regression of the logarithm of the severity (Saunders et al. 1998):
 the severity of a volume is that of the examples whose features are near. Examples and weights are numbers in the
 metadata of the bundle; nothing is evaluated. The interval is conformal, as in `severity.py`.
 """
@@ -19,8 +19,8 @@ from .severity import SeverityEstimate
 
 SECTION = "severity_focused"
 NAMES = (
-    *("focus_fall", "focus_shift", "gradient_entropy", "air_ghosting"),
-    *("agreement_middle_median", "agreement_middle_most", "agreement_outer_least"),
+    *("focus_fall", "focus_ahead", "agreement_start_least", "agreement_start_most"),
+    *("agreement_lost_most", "agreement_lost_second", "anisotropy"),
 )
 OFFSET_MM = 0.2
 """Of `log_severity`: larger than for a network, so that slight motion does not count most."""

@@ -100,13 +100,6 @@ class HeadPart:
         made = fft.irfftn(spectrum, self._padded, overwrite_x=True, workers=-1)
         return made[tuple(slice(n) for n in self.window.shape)]
 
-    def edge_energy(self, number: int) -> np.ndarray:
-        """Sum of |k|^2 |F|^2 over the samples of each of `number` groups."""
-        squares = [nu.astype(np.float64) ** 2 for nu in self._nu]
-        power = np.abs(self._spectrum) ** 2
-        energy = (squares[0][:, None] + squares[1]) * power.sum(axis=2) + power @ squares[2]
-        return np.bincount(self._group.ravel(), energy.ravel(), minlength=number)
-
     @staticmethod
     def _plane_ramp(shifts: np.ndarray, nu_first: np.ndarray, nu_second: np.ndarray) -> np.ndarray:
         return np.exp(-2j * np.pi * (shifts[..., 0] * nu_first + shifts[..., 1] * nu_second)).astype(np.complex64)

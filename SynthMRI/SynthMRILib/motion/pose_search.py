@@ -98,12 +98,6 @@ class PoseSearch:
         """Turns of the poses (groups + 1, 3) [deg]."""
         return np.rad2deg(self.poses[:, SHIFTS:] / ARM_MM)
 
-    @property
-    def shift_mm(self) -> float:
-        """Root mean square of the shifts over the edge energy of the volume [mm]."""
-        energy = sum(part.edge_energy(len(self.poses)) for part in self.parts)
-        return float(np.sqrt(energy @ (self.poses[:, :SHIFTS] ** 2).sum(axis=1) / max(energy.sum(), 1e-30)))
-
     def corrected(self, weight: np.ndarray | None = None) -> np.ndarray:
         """The volume with the poses undone, float32; of groups weighted (groups + 1,) where weights are given."""
         made = np.zeros(self.shape, dtype=np.float32)

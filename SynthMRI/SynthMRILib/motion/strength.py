@@ -19,7 +19,8 @@ class Strength:
 
     Args:
         none_mm: up to this estimate nothing is changed.
-        full_mm: from this estimate on the strength is `largest`, 0 to 1.
+        full_mm: from this estimate on the strength is `largest`.
+        largest: share of the network's change; may be above 1, as it changes too little where it is told uncertainly.
         left_share: root mean square error after the correction over that before, geometric mean of the held-out volumes
             that it changes. 1 where it is not known.
     """

@@ -222,7 +222,7 @@ def effective_displacement(moved: np.ndarray, still: np.ndarray, spacing: tuple[
         moved, still: magnitude volumes (k, j, i) with motion and without, alike in everything else.
         spacing: of their voxels (i, j, k) [mm].
     """
-    head = _signal(still)
+    head = signal(still)
     if not head.any():
         return 0.0
     change = np.sqrt(np.mean((moved - still)[head] ** 2, dtype=np.float64))
@@ -236,7 +236,7 @@ def edge_slope(voxels: np.ndarray, spacing: tuple[float, float, float]) -> float
         voxels: magnitude (k, j, i).
         spacing: of the voxels (i, j, k) [mm].
     """
-    head, smooth = _signal(voxels), ndimage.gaussian_filter(voxels, 1.0)
+    head, smooth = signal(voxels), ndimage.gaussian_filter(voxels, 1.0)
     if not head.any():
         return 0.0
     axes = [axis for axis, n in enumerate(voxels.shape) if n > 1]
@@ -266,7 +266,8 @@ def _shifted(image: np.ndarray, shift: np.ndarray) -> np.ndarray:
     return fft.ifftn(spectrum)
 
 
-def _signal(voxels: np.ndarray) -> np.ndarray:
+def signal(voxels: np.ndarray) -> np.ndarray:
+    """Where a volume is above 5 % of its 99.5th percentile."""
     return voxels > 0.05 * _unit(voxels)
 
 

@@ -106,7 +106,7 @@ class NetworkInput:
         images: how many of the leading channels are intensities; all by default. The others (masks, what is there)
             are moved by test-time augmentation but never get noise or another contrast.
         same_contrast: whether the result has the contrast of the first channel, and so scales with it.
-        strength: share of what the network would change that the result has, 0 to 1; below 1 only for networks whose
+        strength: share of what the network would change that the result has; other than 1 only for networks whose
             result lies on the grid of the input, which is then their first channel.
         facts: what decided the preparation, for the provenance; JSON types only.
     """

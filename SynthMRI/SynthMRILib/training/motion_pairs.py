@@ -43,6 +43,10 @@ FAMILIES = {"ordinary": 0.55, "steps": 0.25, "wander": 0.1, "nods": 0.1}
 """Share of each kind of trace: everything people do at once, only shifts that persist, only wander, only nods."""
 TURNING = 0.6
 """Share of pairs whose head also turns; where it does not, a scan takes a fifth of the time."""
+JUMPS_MM = (0.7, 5.0)
+"""Range of the wanted displacement of `draw_jumps`, weighted by edge energy."""
+MOST_JUMPS, JUMP_STARTS = 3, (0.08, 0.92)
+"""How many sudden moves it makes at most, and in which part of the scan."""
 NOISE = (0.002, 0.05)
 """Range of the noise that is the same with motion and without, fraction of the 99.5th percentile."""
 TURNS = (0, 1, 0, 1, 0, 1, 0, 2)
@@ -89,6 +93,19 @@ def draw(rng: np.random.Generator, *, contrast: str, thick: bool) -> MotionPairR
         slab=float(rng.uniform(0.1, 0.9)),
         trim=True,
     )
+
+
+def draw_jumps(rng: np.random.Generator, *, contrast: str, thick: bool = False) -> MotionPairRecord:
+    """A head that lies still but for one to three sudden moves, scanned line by line: the estimate of severity learns
+    from such pairs as well, because what a few large moves leave is unlike what many small ones do.
+    """
+    record = draw(rng, contrast=contrast, thick=thick)
+    scan = motion.draw(rng, sequence="mprage", severity=1.0)
+    starts = np.sort(rng.uniform(*JUMP_STARTS, rng.integers(1, 1 + MOST_JUMPS)))
+    events = tuple(EventRecord("step", float(start), amplitude(rng)) for start in starts)
+    trace = TraceRecord(drift=0.02, events=events, walk_seed=scan.trace.walk_seed, turning=True)
+    severity = float(np.exp(rng.uniform(*np.log(JUMPS_MM))))
+    return replace(record, motion=replace(scan, trace=trace, noise=record.motion.noise), severity_mm=severity)
 
 
 def draw_trace(rng: np.random.Generator, ordinary: TraceRecord) -> TraceRecord:
@@ -187,7 +204,15 @@ def upper_part(volume: Volume) -> Volume:
 
 
 def pack_motion(
-    source: Path, data: Path, output: Path, *, part: str, pairs: int, seed: int, report: Callable[[str], None]
+    source: Path,
+    data: Path,
+    output: Path,
+    *,
+    part: str,
+    pairs: int,
+    seed: int,
+    jumps: bool = False,
+    report: Callable[[str], None],
 ) -> list[Entry]:
     """Write a cache of pairs: at 2 n the volume with motion, at 2 n + 1 the same without.
 
@@ -197,14 +222,20 @@ def pack_motion(
         source: packed cache of the same part of the split (see `packing.pack`).
         data: folder from which `source` was packed; spacing and orientation are read there.
         pairs: number of pairs; the volumes of the source take turns.
+        jumps: sudden moves alone (`draw_jumps`), of volumes whose slices are not thick.
     """
     volumes = list(sources(Cache(source), data, part))
     thick = [max(volume.spacing) > THICK * min(volume.spacing) for _, volume in volumes]
+    if jumps:
+        volumes = [volume for volume, is_thick in zip(volumes, thick) if not is_thick]
+        thick = [False] * len(volumes)
     groups = [0 if entry.source == "simulated" else 1 + thick[n] for n, (entry, _) in enumerate(volumes)]
     packed: list[tuple[Entry, np.ndarray]] = []
     for number, index in enumerate(turns(groups, pairs)):
         entry, volume = volumes[index]
-        record = draw(sample_generator(seed, number), contrast=entry.contrast, thick=thick[index])
+        record = (draw_jumps if jumps else draw)(
+            sample_generator(seed, number), contrast=entry.contrast, thick=thick[index]
+        )
         if part == "validate" and number % WHOLE_EVERY == 0:
             record = replace(record, slab=None)
         result = apply(record, volume, stripped=entry.stripped)
