@@ -5,7 +5,7 @@
 Learned from and judged on packed pairs, of each the volume with motion and without. It also learns from volumes that
 moved a few times suddenly (`pack-motion --jumps`). Every volume is estimated by a model that did not see its subject.
 The whole of autofocus runs as well, as in the task: where it undoes something, what is left is estimated from the
-volume after it, with a slope and an intercept of its own, and what was undone is added in squares. Without `--record`
+volume after it, with a slope and an intercept of its own if these help, and what was undone is added in squares. Without `--record`
 neither the bundle nor the record is written.
 """
 
@@ -45,6 +45,7 @@ from SynthMRILib.training.cache import Cache
 from SynthMRILib.volume import Grid
 
 TRAIN = PAIRS.with_name("train64.safetensors")
+NO_LINE = (1.0, 0.0)
 JUMPS = PAIRS.with_name("jumps.safetensors")
 
 
@@ -175,26 +176,37 @@ def line_of(focused: list[Row]) -> tuple[float, float]:
 
 
 def calibrated_left(model: FocusedSeverityModel, focused: list[Row]) -> tuple[FocusedSeverityModel, dict[str, Any]]:
-    """The model with the line for volumes that autofocus changed, and how it does with each subject left out."""
-    estimates = [left_out_left(row, focused) for row in focused]
-    true = np.array([log_severity(row["truly_left_mm"], OFFSET_MM) for row in focused])
-    errors = np.array([log_severity(value, OFFSET_MM) for value in estimates]) - true
-    quantile = conformal_quantile(errors, COVERAGE)
-    told = [{"severity_mm": r["truly_left_mm"], "left_mm": e} for r, e in zip(focused, estimates)]
-    as_told = [{"severity_mm": r["truly_left_mm"], "left_mm": severity_of_log(r["log"], OFFSET_MM)} for r in focused]
+    """The model as it tells what autofocus left, and how well it does so with each subject left out.
+
+    A line is only used if it makes the median error smaller: a few volumes do not give one that holds for others.
+    """
+    ways = {name: [told(row, focused) for row in focused] for name, told in (("line", by_line), ("none", as_it_is))}
     found = {
-        "line": [round(v, 3) for v in line_of(focused)],
-        "interval_factor": round(float(np.exp(quantile)), 2),
-        "with_line": figures(told, "left_mm"),
-        "without_line": figures(as_told, "left_mm"),
+        name: figures(
+            [{"severity_mm": r["truly_left_mm"], "left_mm": e} for r, e in zip(focused, estimates)], "left_mm"
+        )
+        for name, estimates in ways.items()
     }
-    return replace(model, left=line_of(focused), left_quantile=quantile), found
+    used = min(found, key=lambda name: found[name]["median_absolute_error_of_moved_mm"])
+    line = line_of(focused) if used == "line" else NO_LINE
+    true = np.array([log_severity(row["truly_left_mm"], OFFSET_MM) for row in focused])
+    errors = np.array([log_severity(value, OFFSET_MM) for value in ways[used]]) - true
+    quantile = conformal_quantile(errors, COVERAGE)
+    for row, estimate in zip(focused, ways[used]):
+        row["told_mm"] = estimate
+    facts = {"used": used, "fitted_line": line_of(focused), "interval_factor": round(float(np.exp(quantile)), 2)}
+    return replace(model, left=line, left_quantile=quantile), {**facts, **found}
 
 
-def left_out_left(row: Row, focused: list[Row]) -> float:
+def by_line(row: Row, focused: list[Row]) -> float:
     """What is left [mm], by a line that did not see the subject."""
     slope, intercept = line_of([other for other in focused if other["subject"] != row["subject"]])
     return severity_of_log(slope * row["log"] + intercept, OFFSET_MM)
+
+
+def as_it_is(row: Row, _focused: list[Row]) -> float:
+    """What is left [mm], as the model tells it of any volume."""
+    return severity_of_log(row["log"], OFFSET_MM)
 
 
 def fitted(rows: list[Row]) -> FocusedSeverityModel:
@@ -212,7 +224,7 @@ def left_out_quick(bundle: Bundle, path: Path) -> dict[tuple[int, bool], float]:
 def judged(row: Row, estimate: float, focus: Row, focused: list[Row], quick: dict[tuple[int, bool], float]) -> Row:
     """True and estimated severities of a held-out volume [mm]."""
     changed = [r for r in focused if (r["index"], r["subject"]) == (row["index"], row["subject"])]
-    left = left_out_left(changed[0], focused) if focus["features"] else float(estimate)
+    left = changed[0]["told_mm"] if focus["features"] else float(estimate)
     values = {
         "severity_mm": row["severity_mm"],
         "image_alone_mm": quick[row["index"], row["severity_mm"] > 0],
