@@ -5,8 +5,8 @@
 Learned from and judged on packed pairs, of each the volume with motion and without. It also learns from volumes that
 moved a few times suddenly (`pack-motion --jumps`). Every volume is estimated by a model that did not see its subject.
 The whole of autofocus runs as well, as in the task: where it undoes something, what is left is estimated from the
-volume after it, with a slope and an intercept of its own if these help, and what was undone is added in squares. Without `--record`
-neither the bundle nor the record is written.
+volume after it, with a slope and an intercept of its own if these help, and what was undone is added in squares.
+Without `--record` neither the bundle nor the record is written.
 """
 
 from __future__ import annotations
