@@ -32,8 +32,8 @@ from SynthMRILib.intensity import IntensityScale
 from SynthMRILib.motion.autofocus import autofocus, first_look
 from SynthMRILib.motion.condition import log_severity, severity_of_log
 from SynthMRILib.motion.estimate import focused_features
+from SynthMRILib.motion.features import image_features
 from SynthMRILib.motion.focused_severity import (
-    NAMES,
     OFFSET_MM,
     SECTION,
     FocusedSeverityModel,
@@ -86,11 +86,14 @@ def main() -> int:
         ),
         **found,
         "rows": table,
+        "examples": [*rows, *jumps],
+        "left_examples": focused,
     }
     if arguments.record:
         write_model(bundle, model)
         records.write_record(CHECKOUT / "Documentation" / "figures" / "motion_severity_autofocus.json", record)
-    sys.stdout.write(json.dumps({k: v for k, v in record.items() if k != "rows"}, indent=2) + "\n")
+    shown = {name: value for name, value in record.items() if not isinstance(value, list)}
+    sys.stdout.write(json.dumps(shown, indent=2) + "\n")
     return 0
 
 
@@ -118,8 +121,8 @@ def volumes(path: Path) -> Iterator[tuple[dict[str, Any], np.ndarray, np.ndarray
 
 def seen(facts: dict[str, Any], voxels: np.ndarray, _still: np.ndarray, grid: Grid) -> Row:
     """All features of a volume by name."""
-    features = focused_features(voxels, grid.spacing, first_look(voxels, grid))
-    return {**facts, "features": {name: features[name] for name in NAMES}}
+    features = image_features(voxels) | focused_features(voxels, grid.spacing, first_look(voxels, grid))
+    return {**facts, "features": features}
 
 
 def seen_of_moved(facts: dict[str, Any], voxels: np.ndarray, still: np.ndarray, grid: Grid) -> Row:
