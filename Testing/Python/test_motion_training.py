@@ -21,7 +21,16 @@ from SynthMRILib.training.export import write_bundle
 from SynthMRILib.training.growing import grown
 from SynthMRILib.training.motion_correction import relative_error
 from SynthMRILib.training.motion_diffusion import MotionDiffusionConfig, MotionDiffusionTraining
-from SynthMRILib.training.motion_pairs import SLAB, MotionPairRecord, apply, draw, pack_motion, turns, upper_part
+from SynthMRILib.training.motion_pairs import (
+    SLAB,
+    MotionPairRecord,
+    apply,
+    draw,
+    draw_jumps,
+    pack_motion,
+    turns,
+    upper_part,
+)
 from SynthMRILib.training.motion_patches import MotionPatchConfig, MotionPatchSampler
 from SynthMRILib.training.run import train
 from SynthMRILib.volume import Grid, Volume
@@ -219,6 +228,14 @@ def test_a_family_of_traces_is_drawn_and_heads_that_only_shift_are_among_them():
     kinds = {event.event for r in records for event in r.events}
     assert {"step", "nod"} <= kinds
     assert any(r.smooth == 1.0 and not r.events for r in records)
+
+
+def test_sudden_moves_alone_are_packed_of_volumes_whose_slices_are_thin():
+    records = [draw_jumps(sample_generator(n), contrast="flair") for n in range(20)]
+    events = [record.motion.trace.events for record in records]
+    assert {len(e) for e in events} == {1, 2, 3} and {one.event for e in events for one in e} == {"step"}
+    assert {record.motion.order.sequence for record in records} == {"mprage"}
+    assert MotionPairRecord.from_dict(records[0].as_dict()) == records[0]
 
 
 def test_a_network_may_start_from_a_smaller_one_and_begins_as_that(a_pair_cache, tmp_path):

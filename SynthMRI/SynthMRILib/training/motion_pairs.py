@@ -270,7 +270,6 @@ def turns(groups: list[int], number: int) -> list[int]:
 def pair_of_entries(entry: Entry, result: MotionResult, record: MotionPairRecord) -> list[tuple[Entry, np.ndarray]]:
     """Both volumes of a pair in units of the reference intensity of the one with motion."""
     unit = reference_intensity(result.moved.voxels)
-    readout, phase, _ = motion.view_orders.array_axes(record.motion.order, result.moved.grid)
     extra: dict[str, Any] = {
         "severity_mm": result.effective_mm,
         "displacement_mm": result.severity_mm,
@@ -278,8 +277,7 @@ def pair_of_entries(entry: Entry, result: MotionResult, record: MotionPairRecord
         "order": record.motion.order.order,
         "spacing_kji": list(result.moved.spacing[::-1]),
         "crop": record.trim and record.slab is not None,
-        "phase_axis": phase,
-        "readout_axis": readout,
+        "phase_axis": motion.view_orders.array_axes(record.motion.order, result.moved.grid)[1],
     }
     return [
         (replace(entry, extra={**extra, "moved": moved}), np.clip(volume.voxels / unit, 0, 16).astype(np.float16))
