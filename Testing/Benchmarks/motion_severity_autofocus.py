@@ -69,7 +69,7 @@ def main() -> int:
     quick = left_out_quick(bundle, held_out)
     table = [judged(row, estimate, focus, focused, quick) for row, estimate, focus in zip(rows, estimates, corrections)]
     record = {
-        "command": "motion_severity_autofocus.py BUNDLE --record",
+        "command": f"motion_severity_autofocus.py BUNDLE --training-pairs {len(learned) // 2} --record",
         "commit": records.current_commit(CHECKOUT),
         "bundle_sha256": bundle.weights_sha256,
         "data": "heads 13 to 15 and longitudinal03, held out; each subject estimated without itself; "

@@ -119,8 +119,10 @@ def test_a_model_survives_json_and_a_broken_one_is_refused(examples):
     assert FocusedSeverityModel.from_section(section) == model
     assert model.names == NAMES
     assert FocusedSeverityModel.from_section({}) is None, "a bundle need not hold one"
+    earlier = json.loads(json.dumps(section))
+    earlier[SECTION]["names"][0] = "focus_shift"
     section[SECTION]["weights"].pop()
-    for broken in (section, {SECTION: {}}, {SECTION: 3}):
+    for broken in (section, earlier, {SECTION: {}}, {SECTION: 3}):
         with pytest.raises(BundleError, match="Install it again"):
             FocusedSeverityModel.from_section(broken)
 

@@ -230,7 +230,7 @@ def test_a_family_of_traces_is_drawn_and_heads_that_only_shift_are_among_them():
     assert any(r.smooth == 1.0 and not r.events for r in records)
 
 
-def test_sudden_moves_alone_are_packed_of_volumes_whose_slices_are_thin():
+def test_sudden_moves_alone_are_drawn_one_to_three_in_a_scan_line_by_line():
     records = [draw_jumps(sample_generator(n), contrast="flair") for n in range(20)]
     events = [record.motion.trace.events for record in records]
     assert {len(e) for e in events} == {1, 2, 3} and {one.event for e in events for one in e} == {"step"}

@@ -1,8 +1,8 @@
-"""The severity of motion [mm] from what autofocus sees in a volume, beside features of the image.
+"""The severity of motion [mm] from what autofocus sees in a volume.
 
 Autofocus tells well whether a head moved, and how well k-space foretells itself (`agreement.py`) how much. Both go
-into a kernel ridge regression of the logarithm of the severity (Saunders et al. 1998):
-the severity of a volume is that of the examples whose features are near. Examples and weights are numbers in the
+into a kernel ridge regression of the logarithm of the severity (Saunders et al. 1998): the severity of a volume is
+that of the examples whose features are near. Examples and weights are numbers in the
 metadata of the bundle; nothing is evaluated. The interval is conformal, as in `severity.py`.
 """
 
@@ -71,6 +71,8 @@ class FocusedSeverityModel:
             examples = tuple(tuple(map(float, example)) for example in values["examples"])
             model = cls(**{**values, **lists, "examples": examples})
             if np.shape(model.examples) != (len(model.weights), len(model.names)) or len(model.left) != 2:
+                raise ValueError
+            if not set(model.names) <= set(NAMES):  # of an earlier version
                 raise ValueError
         except (KeyError, TypeError, ValueError):
             raise BundleError("The severity model of the bundle is broken. Install it again.") from None

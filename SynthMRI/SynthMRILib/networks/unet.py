@@ -27,8 +27,8 @@ AMPLIFIED = 8.0
 class ResidualUnit(nn.Module):
     """A few convolutions, added to their input with a weight that is learned and starts small.
 
-    The weight goes into the last convolution: to multiply what it makes would cost as much as half of the network, and
-    in reduced precision twice that, because the product would be in 32 bits.
+    The weight goes into the last convolution: to multiply what that makes would take far longer, above all in reduced
+    precision, because the product would be in 32 bits.
     """
 
     def __init__(self, features: int, convolutions: int) -> None:
