@@ -101,14 +101,13 @@ def export(network: FilterBank, figures: dict[str, float], arguments: argparse.N
         "subjects": {name: subjects(Cache(path)) for name, path in caches.items()},
     }
     description = BundleDescription(
-        **{**words, "title": "Motion correction (adaptive filters)"},
+        **{**words, "title": "Motion correction (adaptive filters)", "section": {"spacing_mm": [0.4, 5.0], **TOLD}},
         task="motion-correction",
         network_name="FilterBank",
         network_arguments=borders_of(network),
         training=facts,
         validation=figures,
         data=data_statements({"training": caches}, None, None),
-        section={"spacing_mm": [0.4, 5.0], **TOLD},
     )
     write_bundle(arguments.output, network, description)
 
