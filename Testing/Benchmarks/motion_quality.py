@@ -171,7 +171,7 @@ def registered(still: np.ndarray, voxels: np.ndarray, grid: Grid) -> np.ndarray:
     return moved_by(alignment(still, voxels, grid), voxels, grid)
 
 
-def alignment(still: np.ndarray, voxels: np.ndarray, grid: Grid, *, sampled: float = 0.05) -> sitk.Transform | None:
+def alignment(still: np.ndarray, voxels: np.ndarray, grid: Grid, *, sampled: float = 0.2) -> sitk.Transform | None:
     """The rigid transform that lays the volume onto the reference, None where it is less than `STILL_MM`.
 
     Args:
@@ -187,7 +187,8 @@ def alignment(still: np.ndarray, voxels: np.ndarray, grid: Grid, *, sampled: flo
     method.SetMetricSamplingPercentage(sampled)
     method.SetShrinkFactorsPerLevel([2])
     method.SetSmoothingSigmasPerLevel([1.0])
-    method.SetOptimizerAsRegularStepGradientDescent(0.2, 0.005, 30)
+    # Intensities are below about one, so that gradients are small far from the optimum: only the step ends the search.
+    method.SetOptimizerAsRegularStepGradientDescent(0.2, 0.001, 100, gradientMagnitudeTolerance=1e-12)
     method.SetOptimizerScalesFromPhysicalShift()
     method.SetInitialTransform(center, inPlace=True)
     method.SetInterpolator(sitk.sitkLinear)

@@ -16,6 +16,7 @@ from SynthMRILib.motion.agreement import EDGES, agreement_curves, agreement_feat
 from SynthMRILib.motion.autofocus import FirstLook, autofocus, first_look
 from SynthMRILib.motion.condition import log_severity, severity_of_log
 from SynthMRILib.motion.estimate import estimate_severity, focused_features
+from SynthMRILib.motion.features import image_features
 from SynthMRILib.motion.focused_severity import (
     NAMES,
     OFFSET_MM,
@@ -34,7 +35,7 @@ SIZES_MM = (0.6, 1.2, 2.5)
 
 def focused_of(volume) -> dict[str, float]:
     voxels = IntensityScale.fit(volume.voxels).apply(volume.voxels)
-    return focused_features(voxels, volume.grid.spacing, first_look(voxels, volume.grid))
+    return image_features(voxels) | focused_features(voxels, volume.grid.spacing, first_look(voxels, volume.grid))
 
 
 @pytest.fixture(scope="module")

@@ -10,6 +10,7 @@ involved.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -47,10 +48,12 @@ class FirstLook:
     Args:
         fall: the largest fall of the entropy of the edges.
         second: the fall of the next best: where a head moved, one kind and axis stands out.
+        ways: each kind with the array axis along which the entropy fell most, the best kind last.
     """
 
     fall: float
     second: float
+    ways: tuple[tuple[str, int], ...] = ()
 
     def features(self) -> dict[str, float]:
         """As the estimate of severity takes it (`focused_severity.py`): spread evenly."""
@@ -91,6 +94,15 @@ class AutofocusResult:
     def fall(self) -> float:
         """By how much the entropy of the edges fell."""
         return self.entropy_before - self.entropy_after
+
+    @property
+    def way(self) -> tuple[str, int] | None:
+        """Kind and axis that were found or, where nothing was, that looked best."""
+        return (self.kind, self.axis) if self.found else self.look.ways[-1] if self.look.ways else None
+
+    def undoing(self, voxels: np.ndarray, grid: Grid) -> AutofocusResult:
+        """The same with how much of what shows it undoes, where these were the voxels before."""
+        return replace(self, undone_mm=effective_displacement(voxels, self.voxels, grid.spacing))
 
     def as_dict(self) -> dict[str, Any]:
         size = np.linalg.norm(self.shifts_mm, axis=1)
@@ -135,7 +147,7 @@ def autofocus(
     found = best.result(voxels, mask, before)
     if found.fall <= best.least_fall:
         return nothing
-    return replace(found, undone_mm=effective_displacement(voxels, found.voxels, grid.spacing), look=look)
+    return replace(found.undoing(voxels, grid), look=look)
 
 
 def first_look(voxels: np.ndarray, grid: Grid, *, progress: Progress = no_progress) -> FirstLook:
@@ -148,19 +160,20 @@ def first_look(voxels: np.ndarray, grid: Grid, *, progress: Progress = no_progre
 
 def _looked(
     voxels: np.ndarray, mask: np.ndarray, spacing: np.ndarray, axes: tuple[int, ...], progress: Progress
-) -> tuple[dict[str, _Focus], FirstLook]:
+) -> tuple[dict[str, Focus], FirstLook]:
     """The best axis of each kind that makes the edges fewer, and what was seen of all."""
     ways = [(kind, axis) for kind in KINDS for axis in axes if _long_enough(voxels.shape, kind, axis)]
-    best: dict[str, _Focus] = {}
-    falls = []
+    best: dict[str, Focus] = {}
+    falls: dict[tuple[str, int], float] = {}
     for n, (kind, axis) in enumerate(ways):
         progress(n / len(ways), f"Autofocus: looking for {kind} ({n + 1} of {len(ways)})")
-        focus = _Focus(voxels, mask, spacing, kind, axis)
-        falls.append(focus.look(DOUBTS[0]))
+        focus = Focus(voxels, mask, spacing, kind, axis)
+        falls[kind, axis] = focus.look(DOUBTS[0])
         if focus.fall > (best[kind].fall if kind in best else 0):
             best[kind] = focus
-    first, second = [*sorted(falls, reverse=True), 0.0, 0.0][:2]
-    return best, FirstLook(first, second)
+    first, second = [*sorted(falls.values(), reverse=True), 0.0, 0.0][:2]
+    likely = {kind: (kind, axis) for (kind, axis), _ in sorted(falls.items(), key=lambda way: way[1])}
+    return best, FirstLook(first, second, tuple(likely.values()))
 
 
 def _long_enough(shape: tuple[int, ...], kind: str, axis: int) -> bool:
@@ -168,7 +181,7 @@ def _long_enough(shape: tuple[int, ...], kind: str, axis: int) -> bool:
     return min(shape[a] for a in encoded) >= SHORTEST
 
 
-class _Focus:
+class Focus:
     """The search for one kind of groups along one axis, on a slab of the volume."""
 
     def __init__(self, voxels: np.ndarray, mask: np.ndarray, spacing: np.ndarray, kind: str, axis: int) -> None:
@@ -177,11 +190,12 @@ class _Focus:
         self._order = [axis, *others] if kind == "lines" else [*others, axis]
         self._spacing = spacing[self._order]
         part = slab(mask, axis, kind)
+        self.part = part
         self._start = np.array([s.start or 0 for s in part])[self._order]
         self._mask, self._voxels = self._turned(mask[part]), self._turned(voxels[part])
         groups = KINDS[kind](self._voxels.shape)
         self.search = PoseSearch(self._voxels, self._spacing, groups, fast=True)
-        self._entropy = self._entropy_at_first = self._entropy_now()
+        self._entropy = self._entropy_at_first = self.entropy_now()
 
     @property
     def fall(self) -> float:
@@ -202,7 +216,7 @@ class _Focus:
         if self.kind == "lines":
             self.search.outward(doubt)
         self.search.refine(doubt)
-        self._entropy = self._entropy_now()
+        self._entropy = self.entropy_now()
         seen = self.fall
         if self._entropy >= entropy:
             self.search.poses, self._entropy = before, entropy
@@ -212,18 +226,40 @@ class _Focus:
         """Look once more with less doubt, then for turns as well."""
         self.look(DOUBTS[1])
         shifts_alone = self.search
-        self.search = self._divided(self._voxels, PARTS, self.search.center, fast=True)
+        self.divide()
         best, entropy = self.search.poses.copy(), self._entropy
         doubts = LAST_DOUBTS[self.kind]
         for n, doubt in enumerate(doubts):
             progress((n + 1) / (len(doubts) + 1), "Autofocus: looking for turns")
             self.search.refine(doubt, numbers=RIGID)
-            self._entropy = self._entropy_now()
+            self._entropy = self.entropy_now()
             if self._entropy < entropy:
                 best, entropy = self.search.poses.copy(), self._entropy
         self.search.poses, self._entropy = best, entropy
         if not self.search.poses[:, SHIFTS:].any():
             self.search = shifts_alone
+
+    def divide(self) -> None:
+        """From now on see turns as well."""
+        self.search = self._divided(self._voxels, PARTS, self.search.center, fast=True)
+
+    def asked(
+        self, correct: Callable[[np.ndarray], np.ndarray], severity_mm: float, doubt: float
+    ) -> tuple[np.ndarray, float]:
+        """Poses (groups + 1, 6) that a network asks for beyond those that are undone, and its mean squared change.
+
+        See `PoseSearch.follow`.
+
+        Args:
+            correct: what the network makes of the slab (k, j, i).
+        """
+        back = np.argsort(self._order)
+        seen = np.maximum(self.search.corrected(), 0)
+        image = self._turned(correct(np.ascontiguousarray(seen.transpose(back))))
+        search = self._divided(seen, PARTS, self.search.center, fast=True)
+        search.poses[:] = 0
+        search.follow(image, severity_mm, doubt)
+        return search.poses, float(np.mean((image - seen)[self._mask] ** 2))
 
     def _divided(self, voxels: np.ndarray, parts: int, center: np.ndarray, *, fast: bool = False) -> PoseSearch:
         lengths = np.array(voxels.shape) * self._spacing
@@ -250,7 +286,7 @@ class _Focus:
     def _turned(self, voxels: np.ndarray) -> np.ndarray:
         return np.ascontiguousarray(voxels.transpose(self._order))
 
-    def _entropy_now(self) -> float:
+    def entropy_now(self) -> float:
         return edge_entropy(np.maximum(self.search.corrected(), 0), self._mask)
 
 

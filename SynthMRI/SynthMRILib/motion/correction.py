@@ -18,11 +18,13 @@ from ..tasks.base import NetworkInput
 from ..tasks.motion_correction import DIFFUSION_TASK
 from ..tasks.super_resolution import forward_mean
 from .condition import condition_of, expected_change
+from .guided_poses import guided
 from .strength import Strength
 
 if TYPE_CHECKING:
     from ..tasks.motion_correction import MotionCorrectionParameters
     from ..uncertainty.sampled_volumes import Sampler
+    from .autofocus import AutofocusResult
 
 STEPS = {
     "network": ("network",),
@@ -56,6 +58,27 @@ def corrected(
     return volumes, facts
 
 
+def guided_by_network(
+    prepared: NetworkInput,
+    way: tuple[str, int],
+    bundle: Bundle,
+    parameters: MotionCorrectionParameters,
+    severity_mm: float,
+    progress: Progress,
+) -> AutofocusResult:
+    """The volume with the poses undone that the network asks for; see `guided_poses.py`.
+
+    Args:
+        way: kind of the groups of samples and their axis.
+    """
+    spacing = prepared.volume.spacing
+
+    def correct(part: np.ndarray, progress: Progress) -> np.ndarray:
+        return full_change(part, spacing, bundle, parameters, severity_mm, progress)[0]
+
+    return guided(prepared.voxels, prepared.volume.grid, way, correct, severity_mm, progress=progress)
+
+
 def by_network(
     voxels: np.ndarray,
     spacing: tuple[float, float, float],
@@ -66,6 +89,20 @@ def by_network(
 ) -> tuple[np.ndarray, dict[str, Any]]:
     """What the network makes, as much of it as the bundle's strength allows at this severity."""
     strength = Strength.from_section(bundle.section).at(severity_mm)
+    made, facts = full_change(voxels, spacing, bundle, parameters, severity_mm, progress)
+    made = voxels + np.float32(strength) * (made - voxels)
+    return np.maximum(made, min(float(voxels.min()), 0.0)), {**facts, "strength": round(strength, 4)}
+
+
+def full_change(
+    voxels: np.ndarray,
+    spacing: tuple[float, float, float],
+    bundle: Bundle,
+    parameters: MotionCorrectionParameters,
+    severity_mm: float,
+    progress: Progress,
+) -> tuple[np.ndarray, dict[str, Any]]:
+    """What the network makes of a volume, and the facts of its run."""
     channels, facts, _ = runner.run_volume(
         bundle,
         voxels,
@@ -75,8 +112,7 @@ def by_network(
         progress=progress,
         conditions=(condition_of(expected_change(voxels, severity_mm, spacing)),),
     )
-    made = voxels + np.float32(strength) * (channels[0] - voxels)
-    return np.maximum(made, min(float(voxels.min()), 0.0)), {**facts, "strength": round(strength, 4)}
+    return channels[0], facts
 
 
 def diffusion_bundle() -> Bundle:

@@ -1,9 +1,9 @@
 """The severity of motion [mm] from what autofocus sees in a volume.
 
-Autofocus tells well whether a head moved, and how well k-space foretells itself (`agreement.py`) how much. Both go
-into a kernel ridge regression of the logarithm of the severity (Saunders et al. 1998): the severity of a volume is
-that of the examples whose features are near. Examples and weights are numbers in the
-metadata of the bundle; nothing is evaluated. The interval is conformal, as in `severity.py`.
+Autofocus tells well whether a head moved, and how well k-space foretells itself (`agreement.py`) how much. Both and a
+few features of the image (`features.py`) go into a kernel ridge regression of the logarithm of the severity (Saunders
+et al. 1998): the severity of a volume is that of the examples whose features are near. Examples and weights are
+numbers in the metadata of the bundle; nothing is evaluated. The interval is conformal, as in `severity.py`.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ SECTION = "severity_focused"
 NAMES = (
     *("focus_fall", "focus_ahead", "agreement_start_least", "agreement_start_most"),
     *("agreement_lost_most", "agreement_lost_second", "anisotropy"),
+    *("gradient_entropy", "entropy_focus", "joint_variation", "air_ghosting"),
 )
 OFFSET_MM = 0.2
 """Of `log_severity`: larger than for a network, so that slight motion does not count most."""

@@ -136,6 +136,7 @@ class BlockSamples:
         displacement: np.ndarray,
     ) -> None:
         self.nu, self.owner, self.displacement = nu, owner, displacement
+        self._found, self._foretold = found, foretold
         self._ring = np.ascontiguousarray(ring).ravel()
         self._product = np.conj(found) * foretold
         self._power = self._by_ring(np.abs(foretold) ** 2)
@@ -157,14 +158,36 @@ class BlockSamples:
         along = np.exp(2j * np.pi * shifts[:, 2, None] * self.nu[2]).astype(np.complex64)
         agreement = self._product * turn[:, None] * along[self.owner]
         agreement *= self._reliability(agreement.real)[self._ring].reshape(agreement.shape) / np.float32(doubt)
+        return self._of_poses(agreement.imag, agreement.real, len(poses))
+
+    def asked(self, number: int, change: float, doubt: float) -> tuple[np.ndarray, np.ndarray]:
+        """As `derivatives`, at poses of zero, where a network has made what is foretold from what was found.
+
+        Such an image is nearly the one that it was made from: its difference tells where a sample should go, and is
+        only a share of the way. That share is the energy of the difference over that which motion has changed.
+
+        Args:
+            number: of groups of the block.
+            change: root mean square change that motion made, over the root mean square gradient [voxels].
+            doubt: see `derivatives`.
+        """
+        power = np.abs(self._found) ** 2
+        squared = (2 * np.pi) ** 2 * (self.nu[0] ** 2 + self.nu[1] ** 2)[:, None] + (2 * np.pi * self.nu[2]) ** 2
+        changed = np.maximum(change**2 * self._by_ring(power * squared), 1e-20)
+        foreseen = np.minimum(self._by_ring(np.abs(self._foretold - self._found) ** 2) / changed, 1)
+        trust = self._count / changed / doubt
+        first, second = ((w.astype(np.float32))[self._ring].reshape(power.shape) for w in (trust, trust * foreseen))
+        return self._of_poses(self._product.imag * first, power * second, number)
+
+    def _of_poses(self, first: np.ndarray, second: np.ndarray, number: int) -> tuple[np.ndarray, np.ndarray]:
+        """Slope and negative curvature of a number of poses, from weighted samples (points, readout) for each."""
         twice = np.where(self.nu[2] == 0, 1, 2).astype(np.float32)  # the other half of k-space says the same
         basis = twice[:, None] * np.stack([np.ones_like(self.nu[2]), self.nu[2], self.nu[2] ** 2], axis=1)
-        first, second = agreement.imag @ basis[:, :2], agreement.real @ basis
+        first, second = first @ basis[:, :2], second @ basis
         a, b = self.nu[0], self.nu[1]
         slopes = np.stack([a * first[:, 0], b * first[:, 0], first[:, 1]], axis=1)
         c, d, e = second.T
         curvatures = np.stack([a * a * c, a * b * c, a * d, a * b * c, b * b * c, b * d, a * d, b * d, e], axis=1)
-        number = len(poses)
         slope = -2 * np.pi * _sums(self.owner, slopes, number)
         curvature = (2 * np.pi) ** 2 * _sums(self.owner, curvatures, number).reshape(-1, 3, 3)
         values, vectors = np.linalg.eigh(curvature)

@@ -127,6 +127,20 @@ class PoseSearch:
         for block in self.groups.blocks():
             self._fit(block, truth, doubt, numbers)
 
+    def follow(self, image: np.ndarray, change_mm: float, doubt: float) -> None:
+        """Set poses that were zero to those that a network asks for, which made the image from this very volume.
+
+        Args:
+            change_mm: severity of the motion, see `BlockSamples.asked`.
+            doubt: see `BlockSamples.derivatives`.
+        """
+        for block in self.groups.blocks():
+            asked = [
+                part.of_block(block, image).asked(len(block), change_mm / self._size, doubt) for part in self.parts
+            ]
+            slope, curvature = (np.sum(values, axis=0) for values in zip(*asked))
+            self.poses[block] = self._step(block, slope, curvature)
+
     def _fit(self, block: np.ndarray, image: np.ndarray, doubt: float, numbers: int) -> None:
         """Move the samples of a block to where they agree best with an image.
 

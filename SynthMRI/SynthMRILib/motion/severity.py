@@ -49,6 +49,12 @@ class SeverityEstimate:
         severity, low, high = (float(np.hypot(v, undone_mm)) for v in (self.severity_mm, self.low_mm, self.high_mm))
         return replace(self, severity_mm=severity, low_mm=low, high_mm=high)
 
+    def without(self, undone_mm: float) -> SeverityEstimate:
+        """The severity after motion of this size was undone: squares subtract, and at least half is left."""
+        left = (np.sqrt(max(v**2 - undone_mm**2, v**2 / 4)) for v in (self.severity_mm, self.low_mm, self.high_mm))
+        severity, low, high = (float(v) for v in left)
+        return replace(self, severity_mm=severity, low_mm=low, high_mm=high)
+
     def scaled(self, factor: float) -> SeverityEstimate:
         """The severity where a share of the motion is left."""
         severity, low, high = (factor * v for v in (self.severity_mm, self.low_mm, self.high_mm))

@@ -142,7 +142,8 @@ class MotionCorrection:
             "severity_after": after.as_dict(),
             "decision": decision.kind,
             "message": decision.sentence(before, after)
-            + in_words(facts.get("autofocus"), decision, prepared.volume.grid),
+            + in_words(facts.get("autofocus"), decision, prepared.volume.grid)
+            + in_words(facts.get("guided"), decision, prepared.volume.grid, who="Guided by the network, it"),
         }
         severity = "warning" if decision.kind == "flagged" else "info"
         findings = [Finding(severity, f"motion-{decision.kind}", motion["message"]).as_dict()]
@@ -170,7 +171,7 @@ class MotionCorrection:
         from ..motion.estimate import estimate_severity
 
         outputs, facts = {"output": unchanged(prepared.volume)}, {}
-        grid, focused, look, undone = prepared.volume.grid, prepared, None, 0.0
+        grid, focused, found, look, undone = prepared.volume.grid, prepared, None, None, 0.0
         if parameters.method in METHODS_WITH_AUTOFOCUS:
             found = autofocus(prepared.voxels, grid, progress=part_of(progress, 0.0, 0.4))
             facts["autofocus"] = found.as_dict()
@@ -189,9 +190,15 @@ class MotionCorrection:
             outputs["output"] = self.finish(focused, focused.voxels, parameters)
         decision = decided(after, prepared, bundle, parameters, focused=changed)
         if decision.correct and parameters.uses_network:
-            from ..motion.correction import corrected
+            from ..motion.correction import corrected, guided_by_network
 
-            made, ran = corrected(focused, bundle, parameters, after.severity_mm, part_of(progress, 0.55, 1.0))
+            if found is not None and found.way is not None:
+                steered = guided_by_network(
+                    focused, found.way, bundle, parameters, after.severity_mm, part_of(progress, 0.55, 0.85)
+                )
+                facts["guided"] = steered.as_dict()
+                focused, after = replace(focused, voxels=steered.voxels), after.without(steered.undone_mm)
+            made, ran = corrected(focused, bundle, parameters, after.severity_mm, part_of(progress, 0.85, 1.0))
             outputs = {r: self.finish(prepared, v, parameters, spread=r == "spread") for r, v in made.items()}
             if bundle is not None:
                 strength = Strength.from_section(bundle.section)
@@ -279,7 +286,7 @@ def decided(
     return decide(severity, prepared.volume.spacing, bundle, force=parameters.force, moved=focused)
 
 
-def in_words(focus: dict[str, Any] | None, decision: Decision, grid: Grid) -> str:
+def in_words(focus: dict[str, Any] | None, decision: Decision, grid: Grid, *, who: str = "Autofocus") -> str:
     """What autofocus undid, or found where nothing was to be changed, as a sentence to be added."""
     if focus is None or focus["kind"] is None:
         return ""
@@ -288,7 +295,7 @@ def in_words(focus: dict[str, Any] | None, decision: Decision, grid: Grid) -> st
     axis = {"lines": "phase encoding", "spokes": "readout"}[focus["kind"]]
     direction = DIRECTIONS[int(np.argmax(np.abs(grid.directions[:, 2 - focus["axis_kji"]])))]
     did = "found" if decision.kind == "measured" else "undid"
-    return f" Autofocus {did} head shifts of {shift}{turn} between {focus['kind']} of k-space ({axis} {direction})."
+    return f" {who} {did} head shifts of {shift}{turn} between {focus['kind']} of k-space ({axis} {direction})."
 
 
 def unchanged(volume: Volume) -> Volume:

@@ -1,0 +1,134 @@
+"""Poses that a network asks for: it says where lines should go, physics moves them, and edges say how far."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from motion_support import a_head, moving_head, two_poses
+from scipy import ndimage
+from SynthMRILib.evaluation.metrics import psnr
+from SynthMRILib.motion.autofocus import AutofocusResult, FirstLook, autofocus
+from SynthMRILib.motion.guided_poses import guided, mirrored
+from SynthMRILib.motion.pose_search import PoseSearch
+from SynthMRILib.motion.severity import SeverityEstimate
+from SynthMRILib.motion.view_groups import Lines
+from SynthMRILib.progress import no_progress
+from SynthMRILib.simulation import motion
+
+SHAPE = (44, 48, 46)
+WAY = ("lines", 1)
+"""Of `moving_head`: the phase encoding follows A."""
+SHARE = 0.1
+"""Of the motion that the stand-in for a network takes away."""
+
+
+def share_of_truth(still: np.ndarray, *, share: float = SHARE):
+    """A network that takes away a share of what motion did, as they do, wherever it is used on the whole volume."""
+
+    def correct(seen: np.ndarray, _progress) -> np.ndarray:
+        truth = min((still, still[::-1, ::-1, ::-1]), key=lambda v: np.abs(v - seen).sum())
+        return seen + np.float32(share) * (truth - seen)
+
+    return correct
+
+
+def test_a_step_of_the_head_is_undone_where_a_network_takes_a_tenth_of_it_away():
+    result = moving_head(1.5, shape=SHAPE)
+    moved, still = (v.voxels / 900 for v in (result.moved, result.still))
+    correct = share_of_truth(still)
+    found = guided(moved, result.moved.grid, WAY, correct, result.effective_mm)
+    assert (found.kind, found.axis) == WAY
+    assert found.entropy_after < found.entropy_before
+    before, by_network, after = (psnr(still, v) for v in (moved, correct(moved, no_progress), found.voxels))
+    assert after > before + 2 and after > by_network + 1
+    assert found.undone_mm == pytest.approx(result.effective_mm, rel=0.4)
+
+
+def test_turns_are_found_as_well():
+    result = motion.apply(two_poses((0, 0, 0, 0, 0, 3.0)), a_head(SHAPE))
+    moved, still = (v.voxels / 900 for v in (result.moved, result.still))
+    found = guided(moved, result.moved.grid, WAY, share_of_truth(still), result.effective_mm)
+    assert psnr(still, found.voxels) > psnr(still, moved) + 0.5
+    assert found.turns_deg.max() > 0.5
+
+
+def test_a_network_that_changes_nothing_moves_nothing():
+    moved = moving_head(1.5, shape=SHAPE).moved
+    found = guided(moved.voxels, moved.grid, WAY, lambda seen, _: seen, 0.5)
+    assert not found.found and found.voxels is moved.voxels and found.undone_mm == 0
+
+
+def test_a_volume_without_a_head_is_left_alone():
+    empty = np.zeros(SHAPE, np.float32)
+    assert guided(empty, moving_head(1.5, shape=SHAPE).moved.grid, WAY, lambda seen, _: seen, 0.5).voxels is empty
+
+
+def test_a_displacement_by_the_network_itself_cancels():
+    def displaced(seen: np.ndarray, _progress) -> np.ndarray:
+        return ndimage.shift(seen, (0.3, 0.2, -0.1), order=3).astype(np.float32)
+
+    still = moving_head(1.5, shape=SHAPE).still.voxels / 900
+    search = PoseSearch(still, (1, 1, 1), Lines(still.shape), fast=True)
+    asked = []
+    for image in (displaced(still, no_progress), mirrored(displaced, still, no_progress)):
+        search.poses[:] = 0
+        search.follow(image, 0.5, 1.0)
+        asked.append(np.abs(search.poses[:, :3].mean(axis=0)).max())
+    assert asked[1] < 0.1 * asked[0]
+
+
+def test_what_a_network_asks_for_points_to_where_lines_should_go():
+    still = moving_head(1.5, shape=SHAPE).still.voxels / 900
+    lines = Lines(still.shape)
+    search = PoseSearch(still, (1, 1, 1), lines, fast=True)
+    true = np.zeros_like(search.poses)
+    true[lines.number // 2 : -1, :3] = (0.3, -0.2, 0.1)
+    search.poses = -true
+    moved = np.maximum(search.corrected(), 0)
+    again = PoseSearch(moved, (1, 1, 1), lines, fast=True)
+    again.follow(moved + np.float32(SHARE) * (still - moved), 0.4, 1.0)
+    outer, inner = again.poses[lines.number // 2 + 2 : -1, :3], again.poses[2 : lines.number // 3, :3]
+    mean = outer.mean(axis=0)
+    assert mean @ true[-2, :3] > 0.95 * np.linalg.norm(mean) * np.linalg.norm(true[-2, :3])
+    assert np.abs(inner).max() < 0.3 * np.abs(mean).max()
+
+
+def test_a_network_that_asks_for_more_after_its_poses_were_undone_is_not_followed():
+    result = moving_head(1.5, shape=SHAPE)
+    moved, still = (v.voxels / 900 for v in (result.moved, result.still))
+    right, asked = share_of_truth(still), []
+
+    def insatiable(seen: np.ndarray, progress) -> np.ndarray:
+        asked.append(seen)
+        return seen + np.float32(len(asked)) * (right(seen, progress) - seen)
+
+    found = guided(moved, result.moved.grid, WAY, insatiable, result.effective_mm)
+    assert len(asked) > 2 and not found.found and found.voxels is moved
+
+
+@pytest.mark.parametrize(
+    ("kind", "axis", "ways", "expected"),
+    [
+        ("lines", 2, (("lines", 0),), ("lines", 2)),
+        (None, None, (("spokes", 1), ("lines", 0)), ("lines", 0)),
+        (None, None, (), None),
+    ],
+)
+def test_the_way_is_what_autofocus_found_or_else_what_looked_best(kind, axis, ways, expected):
+    nothing = np.zeros((1, 3))
+    result = AutofocusResult(nothing, kind, axis, nothing, nothing[0], 1.0, 1.0, look=FirstLook(0, 0, ways))
+    assert result.way == expected
+
+
+def test_the_first_look_tells_the_likely_axis_of_each_kind():
+    result = moving_head(1.5, shape=SHAPE)
+    look = autofocus(result.moved.voxels, result.moved.grid).look
+    assert look.ways[-1] == WAY and set(dict(look.ways)) == {"lines", "spokes"}
+
+
+def test_what_is_left_is_less_by_what_was_undone_and_never_nothing():
+    estimate = SeverityEstimate(1.0, 0.5, 2.0, 0.9, 0.3, 2.0, 0.5, "")
+    assert estimate.without(0.6).severity_mm == pytest.approx(0.8)
+    assert estimate.without(0.6).with_undone(0.6).severity_mm == pytest.approx(1.0)
+    assert estimate.without(3.0).severity_mm == pytest.approx(0.5)
+    assert estimate.without(0.0) == estimate
