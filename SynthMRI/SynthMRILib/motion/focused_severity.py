@@ -21,7 +21,7 @@ SECTION = "severity_focused"
 NAMES = (
     *("focus_fall", "focus_ahead", "agreement_start_least", "agreement_start_most"),
     *("agreement_lost_most", "agreement_lost_second", "anisotropy"),
-    *("gradient_entropy", "entropy_focus", "joint_variation", "air_ghosting"),
+    *("gradient_entropy", "air_ghosting"),
 )
 OFFSET_MM = 0.2
 """Of `log_severity`: larger than for a network, so that slight motion does not count most."""
