@@ -29,7 +29,7 @@ FARTHEST = 4.0
 """Features count as at most so many standard deviations from their mean."""
 LINEAR = 0.3
 """Share of a linear kernel beside the Gaussian one: where no example is near, the trend goes on."""
-WIDTH, RIDGE = 1.0, 0.3
+WIDTH, RIDGE = 1.5, 0.3
 """Of the Gaussian kernel [standard deviations a feature]; penalty on the weights."""
 
 
