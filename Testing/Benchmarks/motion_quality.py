@@ -148,6 +148,7 @@ def measured(
         "decision": result.measurements["decision"],
         "order": " ".join(cache.entries[index].extra.get(name) or "" for name in ("sequence", "order")).strip(),
         "autofocus": result.measurements.get("autofocus"),
+        "guided": result.measurements.get("guided"),
         "strength": result.measurements.get("strength", 0.0),
         "input": before,
         "corrected": after,
