@@ -54,7 +54,10 @@ def method_words(method: str) -> tuple[str, str]:
         ),
         "both": (
             _("Autofocus, then network"),
-            _("The network corrects what autofocus has left. Small lesions lose a little contrast."),
+            _(
+                "Undoes the shifts that autofocus finds and those that the network asks for; the network corrects what "
+                "is left. Small lesions lose a little contrast."
+            ),
         ),
         "diffusion": (
             _("Diffusion model (experimental)"),

@@ -50,8 +50,9 @@ class MotionCorrectionParameters(Parameters):
 
     Args:
         method: "autofocus" for physics alone, which needs no bundle of this task; "network"; "both" for the network
-            after autofocus; "diffusion" (experimental) for samples of a diffusion model that start from what the
-            network made; "measure" to estimate the severity, also by what autofocus finds, and change nothing.
+            after autofocus and after the poses that the network itself asks for; "diffusion" (experimental) for samples
+            of a diffusion model that start from what the network made; "measure" to estimate the severity, also by what
+            autofocus finds, and change nothing.
         force: let the network correct a volume also where it has little motion or is unlike those that were learned
             from; autofocus is not forced.
         steps: network evaluations of each sample of the diffusion model.
