@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from motion_support import a_head, moving_head, two_poses
+from motion_support import a_head, make_motion_bundles, moving_head, two_poses
 from scipy import ndimage
 from SynthMRILib.evaluation.metrics import psnr
+from SynthMRILib.intensity import IntensityScale
+from SynthMRILib.motion import autofocus as autofocus_module
+from SynthMRILib.motion import correction
 from SynthMRILib.motion.autofocus import AutofocusResult, FirstLook, autofocus
 from SynthMRILib.motion.guided_poses import guided, mirrored
 from SynthMRILib.motion.pose_search import PoseSearch
@@ -14,6 +17,7 @@ from SynthMRILib.motion.severity import SeverityEstimate
 from SynthMRILib.motion.view_groups import Lines
 from SynthMRILib.progress import no_progress
 from SynthMRILib.simulation import motion
+from SynthMRILib.tasks import get_task
 
 SHAPE = (44, 48, 46)
 WAY = ("lines", 1)
@@ -132,3 +136,25 @@ def test_what_is_left_is_less_by_what_was_undone_and_never_nothing():
     assert estimate.without(0.6).with_undone(0.6).severity_mm == pytest.approx(1.0)
     assert estimate.without(3.0).severity_mm == pytest.approx(0.5)
     assert estimate.without(0.0) == estimate
+
+
+def test_the_task_undoes_what_the_network_asks_for_tells_it_and_corrects_the_rest(tmp_path, monkeypatch):
+    monkeypatch.setenv("SYNTHMRI_MODELS", str(tmp_path / "models"))
+    bundle = make_motion_bundles(tmp_path / "models")
+    result = moving_head(1.5, shape=SHAPE)
+    scale = IntensityScale.fit(result.moved.voxels)
+    network = share_of_truth(scale.apply(result.still.voxels))
+
+    def full_change(voxels, _spacing, _bundle, _parameters, _severity_mm, progress):
+        return network(voxels, progress), {}
+
+    monkeypatch.setattr(correction, "full_change", full_change)
+    monkeypatch.setattr(autofocus_module, "LEAST_FALL", {"lines": 1.0, "spokes": 1.0})
+    task = get_task("motion-correction")
+    parameters = task.parameters_class(device="cpu", method="both", force=True)
+    found = task.run({"input": result.moved}, bundle, parameters, lambda *_: None)
+    assert found.measurements["autofocus"]["kind"] is None and found.measurements["guided"]["kind"] == "lines"
+    assert "Guided by the network, it undid head shifts of" in found.measurements["message"]
+    assert found.provenance["guided"]["undone_mm"] > 0
+    still, made = result.still.voxels, found.outputs["output"].voxels
+    assert psnr(still, made) > psnr(still, result.moved.voxels) + 2
