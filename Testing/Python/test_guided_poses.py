@@ -157,4 +157,4 @@ def test_the_task_undoes_what_the_network_asks_for_tells_it_and_corrects_the_res
     assert "Guided by the network, it undid head shifts of" in found.measurements["message"]
     assert found.provenance["guided"]["undone_mm"] > 0
     still, made = result.still.voxels, found.outputs["output"].voxels
-    assert psnr(still, made) > psnr(still, result.moved.voxels) + 2
+    assert psnr(still, made) > psnr(still, result.moved.voxels) + 1
