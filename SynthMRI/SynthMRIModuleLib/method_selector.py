@@ -55,8 +55,8 @@ def method_words(method: str) -> tuple[str, str]:
         "both": (
             _("Autofocus, then network"),
             _(
-                "Undoes the shifts that autofocus finds and those that the network asks for; the network corrects what "
-                "is left. Small lesions lose a little contrast."
+                "Undoes head motion that autofocus finds, then motion that the network points to, and lets the network "
+                "reduce what is left. Small lesions lose a little contrast."
             ),
         ),
         "diffusion": (

@@ -98,7 +98,9 @@ class AutofocusResult:
     @property
     def way(self) -> tuple[str, int] | None:
         """Kind and axis that were found or, where nothing was, that looked best."""
-        return (self.kind, self.axis) if self.found else self.look.ways[-1] if self.look.ways else None
+        if self.found:
+            return self.kind, self.axis
+        return self.look.ways[-1] if self.look.ways else None
 
     def undoing(self, voxels: np.ndarray, grid: Grid) -> AutofocusResult:
         """The same with how much of what shows it undoes, where these were the voxels before."""
@@ -190,7 +192,6 @@ class Focus:
         self._order = [axis, *others] if kind == "lines" else [*others, axis]
         self._spacing = spacing[self._order]
         part = slab(mask, axis, kind)
-        self.part = part
         self._start = np.array([s.start or 0 for s in part])[self._order]
         self._mask, self._voxels = self._turned(mask[part]), self._turned(voxels[part])
         groups = KINDS[kind](self._voxels.shape)

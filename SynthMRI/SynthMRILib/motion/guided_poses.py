@@ -70,11 +70,11 @@ def guided(
             focus.search.poses = poses + factor * asked
             reached.append((focus.entropy_now(), factor))
         least, factor = min(reached)
-        better = entropy - least >= LEAST_FALL
-        focus.search.poses = poses + factor * asked if better else poses
-        if not better:
+        if entropy - least < LEAST_FALL:
+            focus.search.poses = poses
             break
-        entropy = least
+        focus.search.poses, entropy = poses + factor * asked, least
+    # The last step of the last round is not looked at by the network any more.
     if changes[-1] > MOST_ASKED * changes[0] or not focus.search.poses.any():
         return nothing
     found = focus.result(voxels, mask, before)
