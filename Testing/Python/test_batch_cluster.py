@@ -33,9 +33,12 @@ from SynthMRILib.errors import InputError, JobError
 from SynthMRILib.tasks import get_task
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def cluster() -> Iterator[LocalCluster]:
-    """Two guarded worker processes with one thread each; a killed one is replaced."""
+    """Two guarded worker processes with one thread each; a killed one is replaced, unless it dies as it starts.
+
+    Every test has its own cluster, as one in which workers were killed may be left with fewer.
+    """
     with dask.config.set({"distributed.scheduler.allowed-failures": 1}):
         cluster = LocalCluster(
             n_workers=2, threads_per_worker=1, processes=True, dashboard_address=":0", protocol="tcp", memory_limit=0
