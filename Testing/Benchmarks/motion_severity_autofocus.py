@@ -1,11 +1,12 @@
 """Fit the estimate of severity that knows what autofocus sees, measure it, and write it into a bundle's metadata.
 
-    python Testing/Benchmarks/motion_severity_autofocus.py BUNDLE [--pairs FILE FILE] [--jumps FILE] [--record]
+    python Testing/Benchmarks/motion_severity_autofocus.py BUNDLE [--network BUNDLE] [--jumps FILE] [--record]
 
 Learned from and judged on packed pairs, of each the volume with motion and without. It also learns from volumes that
 moved a few times suddenly (`pack-motion --jumps`). Every volume is estimated by a model that did not see its subject.
+There are two models, one that also knows what the correcting network would change, and one that does not.
 The whole of autofocus runs as well, as in the task: where it undoes something, what is left is estimated from the
-volume after it, with a slope and an intercept of its own if these help, and what was undone is added in squares.
+volume after it, with a slope and an intercept of its own if these help, and the severity before is told from both.
 Without `--record` neither the bundle nor the record is written.
 """
 
@@ -14,7 +15,6 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -23,122 +23,110 @@ import numpy as np
 from motion_severity_fit import CHECKOUT, CLEAN_SHARE, COVERAGE, LEAST_THRESHOLD_MM, PAIRS, Row
 from motion_severity_fit import calibrated as calibrated_quick
 from motion_severity_fit import gathered as gathered_quick
+from motion_severity_rows import JUMPS, TRAIN, kept, key_of, seen, seen_of_moved, undone, with_network
 from scipy import stats
 
 sys.path.insert(0, str(CHECKOUT / "SynthMRI"))
 from SynthMRILib.bundles import METADATA, Bundle, load_bundle
 from SynthMRILib.evaluation import records
-from SynthMRILib.intensity import IntensityScale
-from SynthMRILib.motion.autofocus import autofocus, first_look
 from SynthMRILib.motion.condition import log_severity, severity_of_log
-from SynthMRILib.motion.estimate import focused_features
-from SynthMRILib.motion.features import image_features
 from SynthMRILib.motion.focused_severity import (
+    NAMES,
+    NAMES_WITH_NETWORK,
     OFFSET_MM,
     SECTION,
+    SECTION_WITH_NETWORK,
     FocusedSeverityModel,
     fit_focused,
 )
 from SynthMRILib.motion.severity import conformal_quantile
-from SynthMRILib.simulation.motion import effective_displacement
-from SynthMRILib.training.cache import Cache
-from SynthMRILib.volume import Grid
 
-TRAIN = PAIRS.with_name("train64.safetensors")
+NETWORK = CHECKOUT / "Resources" / "Models" / "motion-correction"
 NO_LINE = (1.0, 0.0)
-JUMPS = PAIRS.with_name("jumps.safetensors")
+Names = tuple[str, ...]
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("bundle", type=Path)
+    parser.add_argument("--network", type=Path, default=NETWORK, help="bundle whose network is asked")
     parser.add_argument("--pairs", type=Path, nargs=2, default=(PAIRS, TRAIN), help="held-out and training pairs")
-    parser.add_argument("--training-pairs", type=int, default=10**6, help="use the first so many")
     parser.add_argument("--jumps", type=Path, default=JUMPS, help="training pairs with sudden moves")
-    parser.add_argument("--record", action="store_true", help="write the model into the bundle, and the record")
+    parser.add_argument("--record", action="store_true", help="write the models into the bundle, and the record")
     arguments = parser.parse_args()
-    bundle = load_bundle(arguments.bundle)
+    bundle, network = load_bundle(arguments.bundle), load_bundle(arguments.network)
     held_out, training = arguments.pairs
-    learned = [row for row in kept(training, "focused", seen) if row["index"] < 2 * arguments.training_pairs]
-    rows = [*kept(held_out, "focused", seen), *learned]
-    jumps = [row for row in kept(arguments.jumps, "focused_of_moved", seen_of_moved) if row["features"]]
-    model, estimates, found = calibrated(rows, jumps)
+    judged_rows = with_network(kept(held_out, "focused", seen), held_out, network)
+    learned = with_network(kept(training, "focused", seen), training, network)
+    jumps = with_network(kept(arguments.jumps, "focused_of_moved", seen_of_moved), arguments.jumps, network)
     corrections = kept(held_out, "autofocus", undone)
-    focused = with_logarithms(corrections, [*rows, *jumps])
-    model, found["left_of_all"] = calibrated_left(model, focused)
+    changed = with_network(corrections, held_out, network, focused=True)
+    rows = [*judged_rows, *learned]
+    fits = {
+        SECTION: Fit(rows, jumps, changed, NAMES),
+        SECTION_WITH_NETWORK: Fit(rows, jumps, changed, NAMES_WITH_NETWORK, network.weights_sha256),
+    }
+    plain, asked = fits.values()
     quick = left_out_quick(bundle, held_out)
-    table = [judged(row, estimate, focus, focused, quick) for row, estimate, focus in zip(rows, estimates, corrections)]
+    table = [
+        judged(row, plain.estimates[n], asked.estimates[n], corrections[n], asked.left, quick)
+        for n, row in enumerate(judged_rows)
+    ]
+    kinds = ("image_alone_mm", "without_network_mm", "first_mm", "estimate_mm")
     record = {
-        "command": f"motion_severity_autofocus.py BUNDLE --training-pairs {len(learned) // 2} --record",
+        "command": "motion_severity_autofocus.py BUNDLE --record",
         "commit": records.current_commit(CHECKOUT),
         "bundle_sha256": bundle.weights_sha256,
+        "network_sha256": network.weights_sha256,
         "data": "heads 13 to 15 and longitudinal03, held out; each subject estimated without itself; "
         f"learned from these and {len(learned) // 2} training pairs, and from {len(jumps)} volumes with sudden moves, "
         f"{len({row['subject'] for row in (*rows, *jumps)})} subjects in all",
-        **{kind: figures(table, kind) for kind in ("image_alone_mm", "with_look_mm", "estimate_mm")},
+        **{kind: figures(table, kind) for kind in kinds},
         "left": figures([row for row in table if row["undone_mm"] > 0], "left_mm", "truly_left_mm"),
-        "all_subjects_with_look": figures(
-            [
-                {"severity_mm": row["severity_mm"], "with_look_mm": float(estimate)}
-                for row, estimate in zip(rows, estimates)
-            ],
-            "with_look_mm",
-        ),
-        **found,
+        **{name: {**fit.found, "all_subjects": fit.of_all_subjects()} for name, fit in fits.items()},
         "rows": table,
         "examples": [*rows, *jumps],
-        "left_examples": focused,
+        "left_examples": changed,
     }
     if arguments.record:
-        write_model(bundle, model)
+        write_models(bundle, {name: fit.model for name, fit in fits.items()})
         records.write_record(CHECKOUT / "Documentation" / "figures" / "motion_severity_autofocus.json", record)
     shown = {name: value for name, value in record.items() if not isinstance(value, list)}
     sys.stdout.write(json.dumps(shown, indent=2) + "\n")
     return 0
 
 
-def kept(path: Path, name: str, measure: Any) -> list[Row]:
-    """What was measured of every volume of a cache; kept beside it, as it takes minutes."""
-    file = path.with_suffix(f".{name}.json")
-    if not file.is_file():
-        file.write_text(json.dumps([measure(*volume) for volume in volumes(path)]), encoding="utf-8")
-    return json.loads(file.read_text(encoding="utf-8"))
+class Fit:
+    """A model of some features, and what it tells of volumes whose subject it did not see.
+
+    Args:
+        rows: volumes that are learned from and judged; jumps: volumes that are learned from alone.
+        changed: volumes after autofocus, of those that it changed.
+        names: features; network_sha256: weights of the network that some of them are of.
+
+    Attributes:
+        estimates: severity [mm] of each row; left: what is told to be left [mm] of each volume of `changed`, by key.
+    """
+
+    def __init__(
+        self, rows: list[Row], jumps: list[Row], changed: list[Row], names: Names, network_sha256: str = ""
+    ) -> None:
+        self._rows = rows
+        model, self.estimates, self.found = calibrated(rows, jumps, names)
+        focused = with_logarithms(changed, [*rows, *jumps], names)
+        model, self.found["left_of_all"] = calibrated_left(model, focused)
+        self.left = {key_of(row): row["told_mm"] for row in focused}
+        self.model = replace(model, network_sha256=network_sha256)
+
+    def of_all_subjects(self) -> dict[str, float]:
+        """How the estimates agree with the truth, also on the subjects that networks were trained on."""
+        table = [{"severity_mm": r["severity_mm"], "mm": float(e)} for r, e in zip(self._rows, self.estimates)]
+        return figures(table, "mm")
 
 
-def volumes(path: Path) -> Iterator[tuple[dict[str, Any], np.ndarray, np.ndarray, Grid]]:
-    """Of every pair the volume with motion, then the one without: facts, voxels in network units, truth, grid."""
-    cache = Cache(path)
-    for index in range(0, len(cache), 2):
-        entry = cache.entries[index]
-        pair = [cache.volume(index + n).astype(np.float32) for n in (0, 1)]
-        grid = Grid.from_spacing(pair[0].shape, tuple(entry.extra["spacing_kji"][::-1]))
-        for voxels, severity in zip(pair, (entry.extra["severity_mm"], 0.0)):
-            scale = IntensityScale.fit(voxels)
-            facts = {"index": index, "subject": entry.subject, "severity_mm": severity}
-            yield facts, scale.apply(voxels), scale.apply(pair[1]), grid
-        sys.stderr.write(f"{path.stem}: {index // 2 + 1} of {len(cache) // 2}\n")
-
-
-def seen(facts: dict[str, Any], voxels: np.ndarray, _still: np.ndarray, grid: Grid) -> Row:
-    """All features of a volume by name."""
-    features = image_features(voxels) | focused_features(voxels, grid.spacing, first_look(voxels, grid))
-    return {**facts, "features": features}
-
-
-def seen_of_moved(facts: dict[str, Any], voxels: np.ndarray, still: np.ndarray, grid: Grid) -> Row:
-    """As `seen`, of volumes with motion alone."""
-    return seen(facts, voxels, still, grid) if facts["severity_mm"] else {**facts, "features": None}
-
-
-def undone(facts: dict[str, Any], voxels: np.ndarray, still: np.ndarray, grid: Grid) -> Row:
-    """What the whole of autofocus undoes, what is truly left [mm], and the features of that if anything was undone."""
-    found = autofocus(voxels, grid)
-    left = effective_displacement(found.voxels, still, grid.spacing)
-    features = seen(facts, found.voxels, still, grid)["features"] if found.found else None
-    return {**facts, "undone_mm": found.undone_mm, "truly_left_mm": left, "features": features}
-
-
-def calibrated(rows: list[Row], jumps: list[Row]) -> tuple[FocusedSeverityModel, np.ndarray, dict[str, Any]]:
+def calibrated(
+    rows: list[Row], jumps: list[Row], names: Names
+) -> tuple[FocusedSeverityModel, np.ndarray, dict[str, Any]]:
     """The model of all volumes, the estimate [mm] of each row without its subject, and limits that follow from those.
 
     Args:
@@ -146,7 +134,7 @@ def calibrated(rows: list[Row], jumps: list[Row]) -> tuple[FocusedSeverityModel,
     """
     logs = np.zeros(len(rows))
     for subject in {row["subject"] for row in rows}:
-        model = fitted([row for row in (*rows, *jumps) if row["subject"] != subject])
+        model = fitted([row for row in (*rows, *jumps) if row["subject"] != subject], names)
         for n, row in enumerate(rows):
             if row["subject"] == subject:
                 logs[n] = model.logarithm(row["features"])
@@ -155,7 +143,9 @@ def calibrated(rows: list[Row], jumps: list[Row]) -> tuple[FocusedSeverityModel,
     clean = estimates[truth == 0]
     threshold = max(1.05 * float(np.quantile(clean, CLEAN_SHARE, method="higher")), LEAST_THRESHOLD_MM)
     quantile = conformal_quantile(logs - np.array([log_severity(s, OFFSET_MM) for s in truth]), COVERAGE)
-    model = replace(fitted([*rows, *jumps]), quantile=quantile, coverage=COVERAGE, threshold_mm=round(threshold, 2))
+    model = replace(
+        fitted([*rows, *jumps], names), quantile=quantile, coverage=COVERAGE, threshold_mm=round(threshold, 2)
+    )
     found = {
         "threshold_mm": model.threshold_mm,
         "clean_below_threshold": round(float((clean < threshold).mean()), 3),
@@ -164,10 +154,9 @@ def calibrated(rows: list[Row], jumps: list[Row]) -> tuple[FocusedSeverityModel,
     return model, estimates, found
 
 
-def with_logarithms(corrections: list[Row], rows: list[Row]) -> list[Row]:
+def with_logarithms(changed: list[Row], rows: list[Row], names: Names) -> list[Row]:
     """What autofocus changed, with the logarithm that a model tells which did not see the subject."""
-    changed = [row for row in corrections if row["features"]]
-    models = {s: fitted([r for r in rows if r["subject"] != s]) for s in {row["subject"] for row in changed}}
+    models = {s: fitted([r for r in rows if r["subject"] != s], names) for s in {row["subject"] for row in changed}}
     return [{**row, "log": models[row["subject"]].logarithm(row["features"])} for row in changed]
 
 
@@ -212,8 +201,8 @@ def as_it_is(row: Row, _focused: list[Row]) -> float:
     return severity_of_log(row["log"], OFFSET_MM)
 
 
-def fitted(rows: list[Row]) -> FocusedSeverityModel:
-    return fit_focused([row["features"] for row in rows], [row["severity_mm"] for row in rows])
+def fitted(rows: list[Row], names: Names) -> FocusedSeverityModel:
+    return fit_focused([row["features"] for row in rows], [row["severity_mm"] for row in rows], names=names)
 
 
 def left_out_quick(bundle: Bundle, path: Path) -> dict[tuple[int, bool], float]:
@@ -224,18 +213,35 @@ def left_out_quick(bundle: Bundle, path: Path) -> dict[tuple[int, bool], float]:
     return {(row["index"], row["amount"] == 1): float(estimate) for row, estimate in whole}
 
 
-def judged(row: Row, estimate: float, focus: Row, focused: list[Row], quick: dict[tuple[int, bool], float]) -> Row:
-    """True and estimated severities of a held-out volume [mm]."""
-    changed = [r for r in focused if (r["index"], r["subject"]) == (row["index"], row["subject"])]
-    left = changed[0]["told_mm"] if focus["features"] else float(estimate)
+def judged(
+    row: Row,
+    plain: float,
+    first: float,
+    focus: Row,
+    lefts: dict[tuple[int, bool], float],
+    quick: dict[tuple[int, bool], float],
+) -> Row:
+    """True and estimated severities of a held-out volume [mm]; see `severity.before_and_left`.
+
+    Args:
+        plain, first: estimates from the first look, without and with the network.
+        focus: what autofocus undid; lefts: what was told to be left.
+    """
+    before = left = float(first)
+    if focus["features"]:
+        left = lefts[key_of(row)]
+        told = float(np.hypot(left, focus["undone_mm"]))
+        before = float(np.sqrt(first * told))
+        left *= before / told
     values = {
         "severity_mm": row["severity_mm"],
-        "image_alone_mm": quick[row["index"], row["severity_mm"] > 0],
-        "with_look_mm": float(estimate),
+        "image_alone_mm": quick[key_of(row)],
+        "without_network_mm": float(plain),
+        "first_mm": float(first),
         "undone_mm": focus["undone_mm"],
         "left_mm": left,
         "truly_left_mm": focus["truly_left_mm"],
-        "estimate_mm": float(np.hypot(left, focus["undone_mm"])),
+        "estimate_mm": before,
     }
     return {"index": row["index"], "subject": row["subject"], **{n: round(v, 3) for n, v in values.items()}}
 
@@ -252,11 +258,11 @@ def figures(rows: list[Row], kind: str, true: str = "severity_mm") -> dict[str, 
     }
 
 
-def write_model(bundle: Bundle, model: FocusedSeverityModel) -> None:
+def write_models(bundle: Bundle, models: dict[str, FocusedSeverityModel]) -> None:
     """Into the metadata of the bundle."""
     file = bundle.folder / METADATA
     metadata = json.loads(file.read_text(encoding="utf-8"))
-    metadata["synthmri"][SECTION] = model.as_dict()
+    metadata["synthmri"] |= {name: model.as_dict() for name, model in models.items()}
     file.write_text(json.dumps(metadata, indent=2), encoding="utf-8")
 
 

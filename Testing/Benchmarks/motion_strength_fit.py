@@ -26,14 +26,14 @@ import numpy as np
 CHECKOUT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(CHECKOUT / "SynthMRI"))
 from motion_quality import alignment, moved_by  # noqa: E402
-from motion_severity_autofocus import volumes  # noqa: E402
+from motion_severity_rows import volumes  # noqa: E402
 from SynthMRILib.bundles import METADATA, Bundle, load_bundle  # noqa: E402
 from SynthMRILib.evaluation import records  # noqa: E402
 from SynthMRILib.inference import runner  # noqa: E402
 from SynthMRILib.motion.autofocus import autofocus  # noqa: E402
 from SynthMRILib.motion.condition import condition_of, expected_change  # noqa: E402
 from SynthMRILib.motion.estimate import severity_bundle  # noqa: E402
-from SynthMRILib.motion.focused_severity import FocusedSeverityModel  # noqa: E402
+from SynthMRILib.motion.focused_severity import SECTION_WITH_NETWORK, FocusedSeverityModel  # noqa: E402
 from SynthMRILib.motion.strength import Strength  # noqa: E402
 from SynthMRILib.simulation.motion import SEVERITY_BANDS_MM, SEVERITY_NAMES  # noqa: E402
 from SynthMRILib.tasks.base import Parameters  # noqa: E402
@@ -68,7 +68,7 @@ def main() -> int:
     arguments = parser.parse_args()
     bundle = load_bundle(arguments.bundle)
     everything = kept_rows(bundle, arguments.validate, arguments.pairs)
-    threshold = FocusedSeverityModel.from_section(severity_bundle().section).threshold_mm
+    threshold = FocusedSeverityModel.from_section(severity_bundle().section, SECTION_WITH_NETWORK).threshold_mm
     rows, others = [], []
     for row in everything:
         row["corrected"] = row["after"] is not None or row["estimate_mm"] > threshold
@@ -122,7 +122,7 @@ def measured(bundle: Bundle, path: Path, pairs: int) -> Iterator[Row]:
             "largest_voxel_mm": max(grid.spacing),
             "displacement_mm": round(weight * entry.extra["displacement_mm"], 3),
         }
-        yield {**row, **parabola(bundle, voxels, still, grid, told["severity_mm"], told["with_look_mm"]), "after": None}
+        yield {**row, **parabola(bundle, voxels, still, grid, told["severity_mm"], told["first_mm"]), "after": None}
         if told["undone_mm"] > 0:
             focused = autofocus(voxels, grid).voxels
             figures = parabola(bundle, focused, still, grid, told["truly_left_mm"], told["left_mm"])

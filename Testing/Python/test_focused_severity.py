@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 from motion_support import a_head, a_severity_model, features_of, make_motion_bundles, moving_head
 from scipy import ndimage, stats
 from SynthMRILib.bundles import METADATA, load_bundle
@@ -14,18 +15,23 @@ from SynthMRILib.errors import BundleError
 from SynthMRILib.intensity import IntensityScale
 from SynthMRILib.motion.agreement import EDGES, agreement_curves, agreement_features
 from SynthMRILib.motion.autofocus import FirstLook, autofocus, first_look
+from SynthMRILib.motion.block_severity import SLIGHT, change_features
 from SynthMRILib.motion.condition import log_severity, severity_of_log
-from SynthMRILib.motion.estimate import estimate_severity, focused_features
+from SynthMRILib.motion.estimate import asked_features, estimate_severity, focused_features
 from SynthMRILib.motion.features import image_features
 from SynthMRILib.motion.focused_severity import (
     NAMES,
+    NAMES_WITH_NETWORK,
     OFFSET_MM,
     SECTION,
+    SECTION_WITH_NETWORK,
     FocusedSeverityModel,
     fit_focused,
 )
+from SynthMRILib.motion.severity import before_and_left
 from SynthMRILib.progress import no_progress
 from SynthMRILib.tasks import get_task
+from torch import nn
 
 TASK = get_task("motion-correction")
 SHAPE = (44, 48, 46)
@@ -33,8 +39,13 @@ SPACING = (2.0, 2.0, 2.0)
 SIZES_MM = (0.6, 1.2, 2.5)
 
 
+def voxels_of(volume) -> np.ndarray:
+    """In network units."""
+    return IntensityScale.fit(volume.voxels).apply(volume.voxels)
+
+
 def focused_of(volume) -> dict[str, float]:
-    voxels = IntensityScale.fit(volume.voxels).apply(volume.voxels)
+    voxels = voxels_of(volume)
     return image_features(voxels) | focused_features(voxels, volume.grid.spacing, first_look(voxels, volume.grid))
 
 
@@ -176,5 +187,73 @@ def test_the_task_uses_what_autofocus_sees_where_the_bundle_knows_what_it_means(
     assert log_severity(left.severity_mm, OFFSET_MM) == pytest.approx(0.5 * log + 0.2, abs=1e-6)
     assert log_severity(left.high_mm, OFFSET_MM) == pytest.approx(0.5 * log + 0.9, abs=1e-6)
     corrected = TASK.run({"input": moved}, None, replace(parameters, method="autofocus"), no_progress).measurements
-    assert corrected["severity_after"] == left.as_dict()
-    assert corrected["severity_before"] == left.with_undone(found.undone_mm).as_dict()
+    look = first_look(voxels_of(moved), moved.grid)
+    first = estimate_severity(voxels_of(moved), parameters, no_progress, grid=moved.grid, look=look)
+    before, after = before_and_left(first, left, found.undone_mm)
+    assert corrected["severity_before"] == before.as_dict() and corrected["severity_after"] == after.as_dict()
+    assert first.network_sha256 == ""
+
+
+def test_the_severity_before_is_told_by_the_volume_before_and_after():
+    first = a_severity_model().estimate(features_of(a_head()))
+    first, left = replace(first, severity_mm=0.8), replace(first, severity_mm=0.3, low_mm=0.15, high_mm=0.6)
+    before, after = before_and_left(first, left, 0.4)
+    assert before.severity_mm == pytest.approx(np.sqrt(0.8 * 0.5))
+    assert after.severity_mm / before.severity_mm == pytest.approx(0.3 / 0.5), "what is left is the same share"
+    assert after.low_mm / after.severity_mm == pytest.approx(0.5) and after.high_mm / after.severity_mm == 2
+    assert before_and_left(first, first, 0.0) == (first, first)
+
+
+def test_a_network_that_corrects_says_more_of_a_head_that_moved_than_of_one_that_lay_still():
+    smoothing = Smoothing()
+    rows = [change_features(smoothing, voxels_of(v)) for v in (moving_head(1.2).still, moving_head(1.2).moved)]
+    assert smoothing.told == {SLIGHT}
+    assert rows[0]["change_size"] != rows[1]["change_size"]
+    result = moving_head(1.2)
+    taller = np.zeros((150, *result.moved.voxels.shape[1:]), np.float32)
+    taller[:36] = voxels_of(result.moved)
+    alone = change_features(smoothing, taller[:64])
+    assert change_features(smoothing, taller) == pytest.approx(alone), "blocks without head do not count"
+    assert np.isfinite(list(change_features(smoothing, np.zeros((20, 30, 70), np.float32)).values())).all()
+    doubled = change_features(smoothing, 2 * taller[:64])
+    assert doubled["change_size"] - alone["change_size"] == pytest.approx(np.log(2), abs=0.05)
+    assert doubled["change_low"] == pytest.approx(alone["change_low"], abs=0.05), "a displacement has no unit"
+
+
+class Smoothing(nn.Module):
+    """A network that smoothes, and keeps what it was told."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.pool = nn.AvgPool3d(3, 1, 1, count_include_pad=False)
+        self.none, self.told = nn.Parameter(torch.zeros(1)), set()
+
+    def forward(self, channels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        self.told |= set(channels[:, 1].unique().tolist())
+        return self.pool(channels[:, :1]), torch.zeros_like(channels[:, :1])
+
+
+def test_the_model_with_a_network_serves_where_its_very_weights_are_installed(examples, tmp_path, monkeypatch):
+    monkeypatch.setenv("SYNTHMRI_MODELS", str(tmp_path / "models"))
+    network = make_motion_bundles(tmp_path / "models")
+    volume = moving_head(1.2, shape=SHAPE).moved
+    parameters = TASK.parameters_class(device="cpu", precision="float32")
+    asked = [features | {"change_low": n / 3, "change_size": -n / 2} for n, features in enumerate(examples[0])]
+    plain = replace(fit_focused(*examples), threshold_mm=0.3)
+    fitted = fit_focused(asked, examples[1], names=NAMES_WITH_NETWORK)
+    bundle = load_bundle(tmp_path / "models" / "motion-severity")
+    metadata = json.loads((bundle.folder / METADATA).read_text())
+    told = {}
+    for name, weights in (("installed", network.weights_sha256), ("others", 64 * "0")):
+        model = replace(fitted, network_sha256=weights, threshold_mm=0.2)
+        metadata["synthmri"] |= {SECTION: plain.as_dict(), SECTION_WITH_NETWORK: model.as_dict()}
+        (bundle.folder / METADATA).write_text(json.dumps(metadata))
+        told[name] = estimate_severity(voxels_of(volume), parameters, no_progress, grid=volume.grid)
+    assert (told["installed"].network_sha256, told["others"].network_sha256) == (network.weights_sha256, "")
+    assert (told["installed"].threshold_mm, told["others"].threshold_mm) == (0.2, 0.3)
+    features = focused_of(volume) | asked_features(network, voxels_of(volume), parameters)
+    severity_mm = severity_of_log(fitted.logarithm(features), OFFSET_MM)
+    assert told["installed"].severity_mm == pytest.approx(severity_mm, abs=1e-6)
+    metadata["synthmri"][SECTION_WITH_NETWORK] = fitted.as_dict()
+    with pytest.raises(BundleError, match="Install it again"):
+        FocusedSeverityModel.from_section(metadata["synthmri"], SECTION_WITH_NETWORK)

@@ -4,6 +4,9 @@ Autofocus tells well whether a head moved, and how well k-space foretells itself
 few features of the image (`features.py`) go into a kernel ridge regression of the logarithm of the severity (Saunders
 et al. 1998): the severity of a volume is that of the examples whose features are near. Examples and weights are
 numbers in the metadata of the bundle; nothing is evaluated. The interval is conformal, as in `severity.py`.
+
+There are two such models: one that also knows what the correcting network would change (`block_severity.py`), for the
+weights of that network which it was fitted with, and one for when these are not installed.
 """
 
 from __future__ import annotations
@@ -18,11 +21,13 @@ from .condition import log_severity, severity_of_log
 from .severity import SeverityEstimate
 
 SECTION = "severity_focused"
+SECTION_WITH_NETWORK = "severity_with_network"
 NAMES = (
     *("focus_fall", "focus_ahead", "agreement_start_least", "agreement_start_most"),
     *("agreement_lost_most", "agreement_lost_second", "anisotropy"),
     *("gradient_entropy", "air_ghosting"),
 )
+NAMES_WITH_NETWORK = (*NAMES, "change_low", "change_size", "roughness_low", "air_direction")
 OFFSET_MM = 0.2
 """Of `log_severity`: larger than for a network, so that slight motion does not count most."""
 FARTHEST = 4.0
@@ -47,6 +52,7 @@ class FocusedSeverityModel:
         left: slope and intercept on the logarithm for a volume that autofocus has changed. It makes edges few and lines
             agree, which is what the estimate is made from, so that what is left would be told too low.
         left_quantile: half width of the interval of such a volume, in the logarithm; without one that of all volumes.
+        network_sha256: weights of the correcting network that the features are partly of; empty for none.
     """
 
     names: tuple[str, ...]
@@ -60,20 +66,26 @@ class FocusedSeverityModel:
     threshold_mm: float = 0.0
     left: tuple[float, float] = (1.0, 0.0)
     left_quantile: float | None = None
+    network_sha256: str = ""
 
     @classmethod
-    def from_section(cls, section: dict[str, Any]) -> FocusedSeverityModel | None:
-        """From the `synthmri` section of a bundle; None when it holds none. Raises BundleError for a broken one."""
-        if SECTION not in section:
+    def from_section(cls, section: dict[str, Any], name: str = SECTION) -> FocusedSeverityModel | None:
+        """From the `synthmri` section of a bundle; None when it holds none. Raises BundleError for a broken one.
+
+        Args:
+            name: of the model, `SECTION` or `SECTION_WITH_NETWORK`.
+        """
+        if name not in section:
             return None
         try:
-            values = dict(section[SECTION])
+            values = dict(section[name])
             lists = {n: tuple(values[n]) for n in ("names", "center", "spread", "weights", "left") if n in values}
             examples = tuple(tuple(map(float, example)) for example in values["examples"])
             model = cls(**{**values, **lists, "examples": examples})
             if np.shape(model.examples) != (len(model.weights), len(model.names)) or len(model.left) != 2:
                 raise ValueError
-            if not set(model.names) <= set(NAMES):  # of an earlier version
+            known = NAMES_WITH_NETWORK if model.network_sha256 else NAMES
+            if not set(model.names) <= set(known):  # of an earlier version
                 raise ValueError
         except (KeyError, TypeError, ValueError):
             raise BundleError("The severity model of the bundle is broken. Install it again.") from None
@@ -102,6 +114,7 @@ class FocusedSeverityModel:
         low, high = (severity_of_log(middle + sign * half, OFFSET_MM) for sign in (-1, 1))
         severity = severity_of_log(middle, OFFSET_MM)
         limits = {"coverage": self.coverage, "threshold_mm": self.threshold_mm}
+        limits["network_sha256"] = self.network_sha256
         return replace(quick, severity_mm=severity, low_mm=low, high_mm=high, **limits)
 
 

@@ -30,6 +30,7 @@ class SeverityEstimate:
         threshold_mm, largest_mm: range of estimates between which correction was learned and helps.
         strangeness: distance from the volumes that were learned from over the largest that passes; above 1 is strange.
         strangest: the feature that differs most.
+        network_sha256: weights of the correcting network whose word is part of the estimate; empty when none is.
     """
 
     severity_mm: float
@@ -40,6 +41,7 @@ class SeverityEstimate:
     largest_mm: float
     strangeness: float
     strangest: str
+    network_sha256: str = ""
 
     def with_undone(self, undone_mm: float) -> SeverityEstimate:
         """The severity before motion of this size was undone, where this is the severity after it.
@@ -47,6 +49,12 @@ class SeverityEstimate:
         Both are root mean square changes over the same edges, taken as unrelated, so their squares add up.
         """
         severity, low, high = (float(np.hypot(v, undone_mm)) for v in (self.severity_mm, self.low_mm, self.high_mm))
+        return replace(self, severity_mm=severity, low_mm=low, high_mm=high)
+
+    def between(self, other: SeverityEstimate) -> SeverityEstimate:
+        """The geometric mean of two estimates of the same volume, which err in different ways."""
+        pairs = ((getattr(self, n), getattr(other, n)) for n in ("severity_mm", "low_mm", "high_mm"))
+        severity, low, high = (float(np.sqrt(a * b)) for a, b in pairs)
         return replace(self, severity_mm=severity, low_mm=low, high_mm=high)
 
     def without(self, undone_mm: float) -> SeverityEstimate:
@@ -128,6 +136,23 @@ class SeverityModel:
 
     def _vector(self, features: dict[str, float]) -> np.ndarray:
         return np.array([features[name] for name in self.names])
+
+
+def before_and_left(
+    first: SeverityEstimate, left: SeverityEstimate, undone_mm: float
+) -> tuple[SeverityEstimate, SeverityEstimate]:
+    """The severity before something was undone, and what is left of it.
+
+    What was undone and what is left tell the severity before as well: the mean with the first estimate counts, and what
+    is left is the same share of it.
+
+    Args:
+        first, left: estimates from the volume before and after.
+        undone_mm: how much was undone.
+    """
+    told = left.with_undone(undone_mm)
+    before = first.between(told)
+    return before, left.scaled(before.severity_mm / max(told.severity_mm, 1e-6))
 
 
 def contrast_features(voxels: np.ndarray) -> dict[str, float]:

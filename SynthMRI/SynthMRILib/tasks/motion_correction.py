@@ -170,6 +170,7 @@ class MotionCorrection:
         """Volumes by role, the severity before and after what was done, what was decided, and the facts of the run."""
         from ..motion.autofocus import autofocus
         from ..motion.estimate import estimate_severity
+        from ..motion.severity import before_and_left
 
         outputs, facts = {"output": unchanged(prepared.volume)}, {}
         grid, focused, found, look, undone = prepared.volume.grid, prepared, None, None, 0.0
@@ -180,10 +181,13 @@ class MotionCorrection:
                 focused, undone = replace(prepared, voxels=found.voxels), found.undone_mm
             else:
                 look = found.look
-        part = part_of(progress, 0.4, 0.55)
         changed = focused is not prepared
-        after = estimate_severity(focused.voxels, parameters, part, grid=grid, look=look, focused=changed)
-        before = after.with_undone(undone)
+        part = part_of(progress, 0.4, 0.5)
+        after = before = estimate_severity(focused.voxels, parameters, part, grid=grid, look=look, focused=changed)
+        if changed:
+            part = part_of(progress, 0.5, 0.55)
+            first = estimate_severity(prepared.voxels, parameters, part, grid=grid, look=found.look)
+            before, after = before_and_left(first, after, undone)
         if parameters.method == "measure":
             decision = decide(before, prepared.volume.spacing, bundle, force=parameters.force)
             return outputs, before, before, Decision("measured", decision.reason), facts
