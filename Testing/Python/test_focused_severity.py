@@ -191,17 +191,20 @@ def test_the_task_uses_what_autofocus_sees_where_the_bundle_knows_what_it_means(
     first = estimate_severity(voxels_of(moved), parameters, no_progress, grid=moved.grid, look=look)
     before, after = before_and_left(first, left, found.undone_mm)
     assert corrected["severity_before"] == before.as_dict() and corrected["severity_after"] == after.as_dict()
-    assert first.network_sha256 == ""
+    assert first.looked and first.network_sha256 == ""
 
 
 def test_the_severity_before_is_told_by_the_volume_before_and_after():
     first = a_severity_model().estimate(features_of(a_head()))
-    first, left = replace(first, severity_mm=0.8), replace(first, severity_mm=0.3, low_mm=0.15, high_mm=0.6)
+    first = replace(first, severity_mm=0.8, looked=True)
+    left = replace(first, severity_mm=0.3, low_mm=0.15, high_mm=0.6)
     before, after = before_and_left(first, left, 0.4)
     assert before.severity_mm == pytest.approx(np.sqrt(0.8 * 0.5))
     assert after.severity_mm / before.severity_mm == pytest.approx(0.3 / 0.5), "what is left is the same share"
     assert after.low_mm / after.severity_mm == pytest.approx(0.5) and after.high_mm / after.severity_mm == 2
     assert before_and_left(first, first, 0.0) == (first, first)
+    blind = replace(first, looked=False)
+    assert before_and_left(blind, left, 0.4) == (left.with_undone(0.4), left)
 
 
 def test_a_network_that_corrects_says_more_of_a_head_that_moved_than_of_one_that_lay_still():

@@ -24,6 +24,8 @@ from .pose_search import RIGID, SHIFTS, WHOLE, PoseSearch
 from .view_groups import Lines, Spokes
 
 KINDS = {"lines": Lines, "spokes": Spokes}
+Way = tuple[str, int]
+"""Kind of the groups of samples, and array axis: phase encoding of lines, readout of spokes."""
 SLAB = 96
 """Voxels to which a volume is cut along an axis that is not cut into groups while poses are looked for."""
 SHORTEST = 24
@@ -48,12 +50,10 @@ class FirstLook:
     Args:
         fall: the largest fall of the entropy of the edges.
         second: the fall of the next best: where a head moved, one kind and axis stands out.
-        ways: each kind with the array axis along which the entropy fell most, the best kind last.
     """
 
     fall: float
     second: float
-    ways: tuple[tuple[str, int], ...] = ()
 
     def features(self) -> dict[str, float]:
         """As the estimate of severity takes it (`focused_severity.py`): spread evenly."""
@@ -96,11 +96,9 @@ class AutofocusResult:
         return self.entropy_before - self.entropy_after
 
     @property
-    def way(self) -> tuple[str, int] | None:
-        """Kind and axis that were found or, where nothing was, that looked best."""
-        if self.found:
-            return self.kind, self.axis
-        return self.look.ways[-1] if self.look.ways else None
+    def way(self) -> Way | None:
+        """Kind and axis that were found, if any."""
+        return (self.kind, self.axis) if self.found else None
 
     def undoing(self, voxels: np.ndarray, grid: Grid) -> AutofocusResult:
         """The same with how much of what shows it undoes, where these were the voxels before."""
@@ -164,18 +162,22 @@ def _looked(
     voxels: np.ndarray, mask: np.ndarray, spacing: np.ndarray, axes: tuple[int, ...], progress: Progress
 ) -> tuple[dict[str, Focus], FirstLook]:
     """The best axis of each kind that makes the edges fewer, and what was seen of all."""
-    ways = [(kind, axis) for kind in KINDS for axis in axes if _long_enough(voxels.shape, kind, axis)]
+    ways = ways_of(voxels.shape, axes)
     best: dict[str, Focus] = {}
-    falls: dict[tuple[str, int], float] = {}
+    falls = []
     for n, (kind, axis) in enumerate(ways):
         progress(n / len(ways), f"Autofocus: looking for {kind} ({n + 1} of {len(ways)})")
         focus = Focus(voxels, mask, spacing, kind, axis)
-        falls[kind, axis] = focus.look(DOUBTS[0])
+        falls.append(focus.look(DOUBTS[0]))
         if focus.fall > (best[kind].fall if kind in best else 0):
             best[kind] = focus
-    first, second = [*sorted(falls.values(), reverse=True), 0.0, 0.0][:2]
-    likely = {kind: (kind, axis) for (kind, axis), _ in sorted(falls.items(), key=lambda way: way[1])}
-    return best, FirstLook(first, second, tuple(likely.values()))
+    first, second = [*sorted(falls, reverse=True), 0.0, 0.0][:2]
+    return best, FirstLook(first, second)
+
+
+def ways_of(shape: tuple[int, ...], axes: tuple[int, ...] = (0, 1, 2)) -> list[Way]:
+    """Every kind along every axis that is long enough to be looked along."""
+    return [(kind, axis) for kind in KINDS for axis in axes if _long_enough(shape, kind, axis)]
 
 
 def _long_enough(shape: tuple[int, ...], kind: str, axis: int) -> bool:
@@ -183,15 +185,30 @@ def _long_enough(shape: tuple[int, ...], kind: str, axis: int) -> bool:
     return min(shape[a] for a in encoded) >= SHORTEST
 
 
+@dataclass(frozen=True, eq=False)
+class Asked:
+    """What a network asks for.
+
+    Args:
+        poses: (groups + 1, 6), see `PoseSearch`.
+        change: mean square of what the network changes of the head.
+        explained: logarithm of the likelihood of that change with the poses over that without any.
+    """
+
+    poses: np.ndarray
+    change: float
+    explained: float
+
+
 class Focus:
-    """The search for one kind of groups along one axis, on a slab of the volume."""
+    """The search for one kind of groups along one axis, on a slab of the volume, which is `part`."""
 
     def __init__(self, voxels: np.ndarray, mask: np.ndarray, spacing: np.ndarray, kind: str, axis: int) -> None:
         self.kind, self.axis = kind, axis
         others = [a for a in range(3) if a != axis]
         self._order = [axis, *others] if kind == "lines" else [*others, axis]
         self._spacing = spacing[self._order]
-        part = slab(mask, axis, kind)
+        self.part = part = slab(mask, axis, kind)
         self._start = np.array([s.start or 0 for s in part])[self._order]
         self._mask, self._voxels = self._turned(mask[part]), self._turned(voxels[part])
         groups = KINDS[kind](self._voxels.shape)
@@ -244,12 +261,8 @@ class Focus:
         """From now on see turns as well."""
         self.search = self._divided(self._voxels, PARTS, self.search.center, fast=True)
 
-    def asked(
-        self, correct: Callable[[np.ndarray], np.ndarray], severity_mm: float, doubt: float
-    ) -> tuple[np.ndarray, float]:
-        """Poses (groups + 1, 6) that a network asks for beyond those that are undone, and its mean squared change.
-
-        See `PoseSearch.follow`.
+    def asked(self, correct: Callable[[np.ndarray], np.ndarray], severity_mm: float, doubt: float) -> Asked:
+        """What a network asks for beyond the poses that are undone; see `PoseSearch.follow`.
 
         Args:
             correct: what the network makes of the slab (k, j, i).
@@ -259,8 +272,8 @@ class Focus:
         image = self._turned(correct(np.ascontiguousarray(seen.transpose(back))))
         search = self._divided(seen, PARTS, self.search.center, fast=True)
         search.poses[:] = 0
-        search.follow(image, severity_mm, doubt)
-        return search.poses, float(np.mean((image - seen)[self._mask] ** 2))
+        explained = search.follow(image, severity_mm, doubt)
+        return Asked(search.poses, float(np.mean((image - seen)[self._mask] ** 2)), explained)
 
     def _divided(self, voxels: np.ndarray, parts: int, center: np.ndarray, *, fast: bool = False) -> PoseSearch:
         lengths = np.array(voxels.shape) * self._spacing

@@ -24,7 +24,7 @@ from .strength import Strength
 if TYPE_CHECKING:
     from ..tasks.motion_correction import MotionCorrectionParameters
     from ..uncertainty.sampled_volumes import Sampler
-    from .autofocus import AutofocusResult
+    from .autofocus import AutofocusResult, Way
 
 STEPS = {
     "network": ("network",),
@@ -60,7 +60,7 @@ def corrected(
 
 def guided_by_network(
     prepared: NetworkInput,
-    way: tuple[str, int],
+    way: Way | None,
     bundle: Bundle,
     parameters: MotionCorrectionParameters,
     severity_mm: float,
@@ -69,7 +69,7 @@ def guided_by_network(
     """The volume with the poses undone that the network asks for; see `guided_poses.py`.
 
     Args:
-        way: kind of the groups of samples and their axis.
+        way: kind of the groups of samples and their axis, where known.
     """
     spacing = prepared.volume.spacing
 

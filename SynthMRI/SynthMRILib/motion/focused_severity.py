@@ -114,7 +114,7 @@ class FocusedSeverityModel:
         low, high = (severity_of_log(middle + sign * half, OFFSET_MM) for sign in (-1, 1))
         severity = severity_of_log(middle, OFFSET_MM)
         limits = {"coverage": self.coverage, "threshold_mm": self.threshold_mm}
-        limits["network_sha256"] = self.network_sha256
+        limits |= {"looked": True, "network_sha256": self.network_sha256}
         return replace(quick, severity_mm=severity, low_mm=low, high_mm=high, **limits)
 
 

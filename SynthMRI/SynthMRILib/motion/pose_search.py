@@ -127,19 +127,24 @@ class PoseSearch:
         for block in self.groups.blocks():
             self._fit(block, truth, doubt, numbers)
 
-    def follow(self, image: np.ndarray, change_mm: float, doubt: float) -> None:
+    def follow(self, image: np.ndarray, change_mm: float, doubt: float) -> float:
         """Set poses that were zero to those that a network asks for, which made the image from this very volume.
+
+        Returns how well they explain it: the logarithm of the likelihood over that of poses of zero.
 
         Args:
             change_mm: severity of the motion, see `BlockSamples.asked`.
             doubt: see `BlockSamples.derivatives`.
         """
+        explained = 0.0
         for block in self.groups.blocks():
             asked = [
                 part.of_block(block, image).asked(len(block), change_mm / self._size, doubt) for part in self.parts
             ]
             slope, curvature = (np.sum(values, axis=0) for values in zip(*asked))
-            self.poses[block] = self._step(block, slope, curvature)
+            self.poses[block] = step = self._step(block, slope, curvature)
+            explained += float((slope * step).sum() - 0.5 * np.einsum("gi,gij,gj", step, curvature, step))
+        return explained
 
     def _fit(self, block: np.ndarray, image: np.ndarray, doubt: float, numbers: int) -> None:
         """Move the samples of a block to where they agree best with an image.

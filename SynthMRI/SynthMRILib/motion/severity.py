@@ -30,6 +30,7 @@ class SeverityEstimate:
         threshold_mm, largest_mm: range of estimates between which correction was learned and helps.
         strangeness: distance from the volumes that were learned from over the largest that passes; above 1 is strange.
         strangest: the feature that differs most.
+        looked: whether what autofocus sees at first is part of the estimate.
         network_sha256: weights of the correcting network whose word is part of the estimate; empty when none is.
     """
 
@@ -41,6 +42,7 @@ class SeverityEstimate:
     largest_mm: float
     strangeness: float
     strangest: str
+    looked: bool = False
     network_sha256: str = ""
 
     def with_undone(self, undone_mm: float) -> SeverityEstimate:
@@ -144,13 +146,15 @@ def before_and_left(
     """The severity before something was undone, and what is left of it.
 
     What was undone and what is left tell the severity before as well: the mean with the first estimate counts, and what
-    is left is the same share of it.
+    is left is the same share of it. From the image alone, what was undone tells more than the volume before.
 
     Args:
         first, left: estimates from the volume before and after.
         undone_mm: how much was undone.
     """
     told = left.with_undone(undone_mm)
+    if not first.looked:
+        return told, left
     before = first.between(told)
     return before, left.scaled(before.severity_mm / max(told.severity_mm, 1e-6))
 

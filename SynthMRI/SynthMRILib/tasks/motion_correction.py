@@ -197,7 +197,7 @@ class MotionCorrection:
         if decision.correct and parameters.uses_network:
             from ..motion.correction import corrected, guided_by_network
 
-            if found is not None and found.way is not None:
+            if found is not None:
                 steered = guided_by_network(
                     focused, found.way, bundle, parameters, after.severity_mm, part_of(progress, 0.55, 0.85)
                 )
