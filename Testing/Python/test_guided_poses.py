@@ -178,10 +178,8 @@ def test_the_task_undoes_what_the_network_asks_for_tells_it_and_corrects_the_res
     scale = IntensityScale.fit(result.moved.voxels)
     network = share_of_truth(scale.apply(result.still.voxels))
 
-    def full_change(voxels, _spacing, _bundle, _parameters, _severity_mm, progress):
-        return network(voxels, progress), {}
-
-    monkeypatch.setattr(correction, "full_change", full_change)
+    monkeypatch.setattr(correction.CorrectionNetwork, "__call__", lambda _, voxels, progress: network(voxels, progress))
+    monkeypatch.setattr(guided_poses, "ways_of", lambda _: [("lines", axis) for axis in range(3)])
     monkeypatch.setattr(autofocus_module, "LEAST_FALL", {"lines": 1.0, "spokes": 1.0})
     task = get_task("motion-correction")
     parameters = task.parameters_class(device="cpu", method="both", force=True)
@@ -191,3 +189,20 @@ def test_the_task_undoes_what_the_network_asks_for_tells_it_and_corrects_the_res
     assert found.provenance["guided"]["undone_mm"] > 0
     still, made = result.still.voxels, found.outputs["output"].voxels
     assert psnr(still, made) > psnr(still, result.moved.voxels) + 1
+
+
+def test_after_poses_the_network_also_sees_the_point_reflection_so_that_it_displaces_nothing():
+    """Its change counts by the bundle's strength."""
+
+    class Displacing(correction.CorrectionNetwork):
+        strength = 0.5
+
+        def __call__(self, voxels: np.ndarray, _progress) -> np.ndarray:
+            return ndimage.shift(voxels, (0.2, 0.1, 0), order=3).astype(np.float32)
+
+    voxels = a_head(SHAPE).voxels / 900
+    network = Displacing(None, None, (2.0, 2.0, 2.0), 0.5)
+    once, twice = (correction.by_network(voxels, network, no_progress, twice=twice) for twice in (False, True))
+    moment = lambda v: np.array(ndimage.center_of_mass(v))  # noqa: E731
+    assert moment(once) - moment(voxels) == pytest.approx((0.1, 0.05, 0), abs=0.02)
+    assert moment(twice) == pytest.approx(moment(voxels), abs=0.01)

@@ -5,6 +5,7 @@ Each takes a volume in network units and gives one; the diffusion model starts f
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,13 +19,12 @@ from ..tasks.base import NetworkInput
 from ..tasks.motion_correction import DIFFUSION_TASK
 from ..tasks.super_resolution import forward_mean
 from .condition import condition_of, expected_change
-from .guided_poses import guided
+from .guided_poses import mirrored
 from .strength import Strength
 
 if TYPE_CHECKING:
     from ..tasks.motion_correction import MotionCorrectionParameters
     from ..uncertainty.sampled_volumes import Sampler
-    from .autofocus import AutofocusResult, Way
 
 STEPS = {
     "network": ("network",),
@@ -34,85 +34,73 @@ STEPS = {
 """What each method does, in order; "both" is given a volume that autofocus has changed."""
 
 
+@dataclass
+class CorrectionNetwork:
+    """The network of a bundle for one volume, told how much motion it has: takes and gives network units (k, j, i).
+
+    Attributes:
+        facts: of its last run.
+    """
+
+    bundle: Bundle
+    parameters: MotionCorrectionParameters
+    spacing: tuple[float, float, float]
+    severity_mm: float
+    facts: dict[str, Any] = field(default_factory=dict)
+
+    def __call__(self, voxels: np.ndarray, progress: Progress) -> np.ndarray:
+        """All that the network would change of a volume or a part of it, made."""
+        channels, self.facts, _ = runner.run_volume(
+            self.bundle,
+            voxels,
+            self.parameters,
+            forward=forward_mean,
+            outputs=1,
+            progress=progress,
+            conditions=(condition_of(expected_change(voxels, self.severity_mm, self.spacing)),),
+        )
+        return channels[0]
+
+    @property
+    def strength(self) -> float:
+        """How much of its change is to be made."""
+        return Strength.from_section(self.bundle.section).at(self.severity_mm)
+
+
 def corrected(
     prepared: NetworkInput,
-    bundle: Bundle | None,
+    network: CorrectionNetwork | None,
     parameters: MotionCorrectionParameters,
-    severity_mm: float,
     progress: Progress,
 ) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     """Volumes by role, (k, j, i) in network units, and the facts of the run.
 
     "output" is the corrected volume; "spread" the standard deviation of several samples of the diffusion model.
     """
-    steps = [s for s in STEPS[parameters.method] if s != "network" or bundle is not None]
+    steps = [s for s in STEPS[parameters.method] if s != "network" or network is not None]
     volumes, facts = {"output": prepared.voxels}, {}
     for n, step in enumerate(steps):
         part = part_of(progress, n / len(steps), (n + 1) / len(steps))
         if step == "network":
-            spacing = prepared.volume.spacing
-            volumes["output"], ran = by_network(volumes["output"], spacing, bundle, parameters, severity_mm, part)
-            facts |= ran
+            twice = parameters.method == "both"
+            volumes["output"] = by_network(volumes["output"], network, part, twice=twice)
+            facts |= {**network.facts, "strength": round(network.strength, 4), "reflected_too": twice}
         else:
             volumes, facts["diffusion"] = by_diffusion(prepared, volumes["output"], parameters, part)
     return volumes, facts
 
 
-def guided_by_network(
-    prepared: NetworkInput,
-    way: Way | None,
-    bundle: Bundle,
-    parameters: MotionCorrectionParameters,
-    severity_mm: float,
-    progress: Progress,
-) -> AutofocusResult:
-    """The volume with the poses undone that the network asks for; see `guided_poses.py`.
+def by_network(
+    voxels: np.ndarray, network: CorrectionNetwork, progress: Progress, *, twice: bool = False
+) -> np.ndarray:
+    """What the network makes, as much of it as the bundle's strength allows at this severity.
 
     Args:
-        way: kind of the groups of samples and their axis, where known.
+        twice: also of the point reflection, so that the mean is not displaced; takes twice as long.
     """
-    spacing = prepared.volume.spacing
-
-    def correct(part: np.ndarray, progress: Progress) -> np.ndarray:
-        return full_change(part, spacing, bundle, parameters, severity_mm, progress)[0]
-
-    return guided(prepared.voxels, prepared.volume.grid, way, correct, severity_mm, progress=progress)
-
-
-def by_network(
-    voxels: np.ndarray,
-    spacing: tuple[float, float, float],
-    bundle: Bundle,
-    parameters: MotionCorrectionParameters,
-    severity_mm: float,
-    progress: Progress,
-) -> tuple[np.ndarray, dict[str, Any]]:
-    """What the network makes, as much of it as the bundle's strength allows at this severity."""
-    strength = Strength.from_section(bundle.section).at(severity_mm)
-    made, facts = full_change(voxels, spacing, bundle, parameters, severity_mm, progress)
-    made = voxels + np.float32(strength) * (made - voxels)
-    return np.maximum(made, min(float(voxels.min()), 0.0)), {**facts, "strength": round(strength, 4)}
-
-
-def full_change(
-    voxels: np.ndarray,
-    spacing: tuple[float, float, float],
-    bundle: Bundle,
-    parameters: MotionCorrectionParameters,
-    severity_mm: float,
-    progress: Progress,
-) -> tuple[np.ndarray, dict[str, Any]]:
-    """What the network makes of a volume, and the facts of its run."""
-    channels, facts, _ = runner.run_volume(
-        bundle,
-        voxels,
-        parameters,
-        forward=forward_mean,
-        outputs=1,
-        progress=progress,
-        conditions=(condition_of(expected_change(voxels, severity_mm, spacing)),),
-    )
-    return channels[0], facts
+    made = mirrored(network, voxels, progress) if twice else network(voxels, progress)
+    made = voxels + np.float32(network.strength) * (made - voxels)
+    return np.maximum(made, min(float(voxels.min()), 0.0))
 
 
 def diffusion_bundle() -> Bundle:
@@ -185,7 +173,7 @@ def diffusion_sampler(prepared: NetworkInput, bundle: Bundle, parameters: Motion
     if parameters.uses_bundle:
         severity_mm = prepared.facts["motion"]["severity_before"]["severity_mm"]
         spacing = prepared.volume.spacing
-        estimate, _ = by_network(estimate, spacing, bundle, parameters, severity_mm, no_progress)
+        estimate = by_network(estimate, CorrectionNetwork(bundle, parameters, spacing, severity_mm), no_progress)
     return diffusion_draws(prepared, estimate, parameters)[0]
 
 

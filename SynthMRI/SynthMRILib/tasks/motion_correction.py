@@ -195,15 +195,17 @@ class MotionCorrection:
             outputs["output"] = self.finish(focused, focused.voxels, parameters)
         decision = decided(after, prepared, bundle, parameters, focused=changed)
         if decision.correct and parameters.uses_network:
-            from ..motion.correction import corrected, guided_by_network
+            from ..motion.correction import CorrectionNetwork, corrected
+            from ..motion.guided_poses import guided
 
+            network = bundle and CorrectionNetwork(bundle, parameters, prepared.volume.spacing, after.severity_mm)
             if found is not None:
-                steered = guided_by_network(
-                    focused, found.way, bundle, parameters, after.severity_mm, part_of(progress, 0.55, 0.85)
-                )
+                part = part_of(progress, 0.55, 0.85)
+                steered = guided(focused.voxels, grid, found.way, network, after.severity_mm, progress=part)
                 facts["guided"] = steered.as_dict()
                 focused, after = replace(focused, voxels=steered.voxels), after.without(steered.undone_mm)
-            made, ran = corrected(focused, bundle, parameters, after.severity_mm, part_of(progress, 0.85, 1.0))
+                network = replace(network, severity_mm=after.severity_mm)
+            made, ran = corrected(focused, network, parameters, part_of(progress, 0.85, 1.0))
             outputs = {r: self.finish(prepared, v, parameters, spread=r == "spread") for r, v in made.items()}
             if bundle is not None:
                 strength = Strength.from_section(bundle.section)
