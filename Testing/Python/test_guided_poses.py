@@ -14,7 +14,7 @@ from SynthMRILib.motion.autofocus import AutofocusResult
 from SynthMRILib.motion.guided_poses import guided, likeliest, mirrored
 from SynthMRILib.motion.pose_search import PoseSearch
 from SynthMRILib.motion.severity import SeverityEstimate
-from SynthMRILib.motion.view_groups import Lines
+from SynthMRILib.motion.view_groups import Lines, Spokes
 from SynthMRILib.progress import no_progress
 from SynthMRILib.simulation import motion
 from SynthMRILib.simulation.motion import MotionRecord, head_mask
@@ -98,6 +98,23 @@ def test_what_a_network_asks_for_points_to_where_lines_should_go():
     mean = outer.mean(axis=0)
     assert mean @ true[-2, :3] > 0.95 * np.linalg.norm(mean) * np.linalg.norm(true[-2, :3])
     assert np.abs(inner).max() < 0.3 * np.abs(mean).max()
+
+
+def test_spokes_are_not_all_moved_alike_away_from_the_center_that_they_share():
+    still = moving_head(1.5, shape=SHAPE).still.voxels / 900
+    search = PoseSearch(still, (1, 1, 1), Spokes(still.shape), fast=True)
+    search.poses[: search.groups.number // 2, :3] = (0.3, -0.2, 0.1)
+    target = np.maximum(search.corrected(), 0)
+    search.poses[:] = 0
+    search.follow(still + np.float32(SHARE) * (target - still), 0.4, 1.0)
+    poses = search.poses[:-1, :3]
+    assert np.abs(poses).max() > 0.05
+    assert np.abs(poses.mean(axis=0)).max() < 1e-9
+    half = len(poses) // 2
+    assert (
+        poses[2 : half - 2].mean(axis=0) @ (0.3, -0.2, 0.1) > 0 > poses[half + 2 : -2].mean(axis=0) @ (0.3, -0.2, 0.1)
+    )
+    assert not search.poses[-1].any()
 
 
 def test_a_network_that_asks_for_more_after_its_poses_were_undone_is_not_followed():
