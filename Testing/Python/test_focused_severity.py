@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -260,3 +261,12 @@ def test_the_model_with_a_network_serves_where_its_very_weights_are_installed(ex
     metadata["synthmri"][SECTION_WITH_NETWORK] = fitted.as_dict()
     with pytest.raises(BundleError, match="Install it again"):
         FocusedSeverityModel.from_section(metadata["synthmri"], SECTION_WITH_NETWORK)
+
+
+def test_the_shipped_estimate_was_fitted_with_the_shipped_network():
+    """Others would silently get the estimate without one."""
+    models = Path(__file__).resolve().parents[2] / "Resources" / "Models"
+    section = load_bundle(models / "motion-severity").section
+    model = FocusedSeverityModel.from_section(section, SECTION_WITH_NETWORK)
+    assert model.network_sha256 == load_bundle(models / "motion-correction").weights_sha256
+    assert model.names == NAMES_WITH_NETWORK
