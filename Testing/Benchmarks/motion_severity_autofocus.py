@@ -39,7 +39,7 @@ from SynthMRILib.motion.focused_severity import (
     FocusedSeverityModel,
     fit_focused,
 )
-from SynthMRILib.motion.severity import conformal_quantile
+from SynthMRILib.motion.severity import SeverityEstimate, before_and_left, conformal_quantile
 
 NETWORK = CHECKOUT / "Resources" / "Models" / "motion-correction"
 NO_LINE = (1.0, 0.0)
@@ -51,13 +51,15 @@ def main() -> int:
     parser.add_argument("bundle", type=Path)
     parser.add_argument("--network", type=Path, default=NETWORK, help="bundle whose network is asked")
     parser.add_argument("--pairs", type=Path, nargs=2, default=(PAIRS, TRAIN), help="held-out and training pairs")
+    parser.add_argument("--training-pairs", type=int, default=10**6, help="use the first so many")
     parser.add_argument("--jumps", type=Path, default=JUMPS, help="training pairs with sudden moves")
     parser.add_argument("--record", action="store_true", help="write the models into the bundle, and the record")
     arguments = parser.parse_args()
     bundle, network = load_bundle(arguments.bundle), load_bundle(arguments.network)
     held_out, training = arguments.pairs
     judged_rows = with_network(kept(held_out, "focused", seen), held_out, network)
-    learned = with_network(kept(training, "focused", seen), training, network)
+    learned = [row for row in kept(training, "focused", seen) if row["index"] < 2 * arguments.training_pairs]
+    learned = with_network(learned, training, network)
     jumps = with_network(kept(arguments.jumps, "focused_of_moved", seen_of_moved), arguments.jumps, network)
     corrections = kept(held_out, "autofocus", undone)
     changed = with_network(corrections, held_out, network, focused=True)
@@ -74,7 +76,7 @@ def main() -> int:
     ]
     kinds = ("image_alone_mm", "without_network_mm", "first_mm", "estimate_mm")
     record = {
-        "command": "motion_severity_autofocus.py BUNDLE --record",
+        "command": f"motion_severity_autofocus.py BUNDLE --training-pairs {len(learned) // 2} --record",
         "commit": records.current_commit(CHECKOUT),
         "bundle_sha256": bundle.weights_sha256,
         "network_sha256": network.weights_sha256,
@@ -227,23 +229,26 @@ def judged(
         plain, first: estimates from the first look, without and with the network.
         focus: what autofocus undid; lefts: what was told to be left.
     """
-    before = left = float(first)
+    before = left = estimate_of(first)
     if focus["features"]:
-        left = lefts[key_of(row)]
-        told = float(np.hypot(left, focus["undone_mm"]))
-        before = float(np.sqrt(first * told))
-        left *= before / told
+        before, left = before_and_left(before, estimate_of(lefts[key_of(row)]), focus["undone_mm"])
     values = {
         "severity_mm": row["severity_mm"],
         "image_alone_mm": quick[key_of(row)],
         "without_network_mm": float(plain),
         "first_mm": float(first),
         "undone_mm": focus["undone_mm"],
-        "left_mm": left,
+        "left_mm": left.severity_mm,
         "truly_left_mm": focus["truly_left_mm"],
-        "estimate_mm": before,
+        "estimate_mm": before.severity_mm,
     }
     return {"index": row["index"], "subject": row["subject"], **{n: round(v, 3) for n, v in values.items()}}
+
+
+def estimate_of(severity_mm: float) -> SeverityEstimate:
+    """An estimate of which only the severity counts."""
+    value = float(severity_mm)
+    return SeverityEstimate(value, value, value, 0.0, 0.0, np.inf, 0.0, "", looked=True)
 
 
 def figures(rows: list[Row], kind: str, true: str = "severity_mm") -> dict[str, float]:

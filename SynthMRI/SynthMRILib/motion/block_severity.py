@@ -71,7 +71,7 @@ def change_features(network: nn.Module, voxels: np.ndarray) -> dict[str, float]:
         change, _ = change_of(network, block, SLIGHT)
         head = head_of(block)
         sizes.append(float(np.mean(change[head] ** 2)))
-        slopes.append(slope_of(block, head))
+        slopes.append(slope_of(smoothed(block), head))
         counts.append(int(head.sum()))
     worth = np.log(np.sqrt(sizes) / np.maximum(slopes, SMALLEST) + 10 * SMALLEST)
     return {
@@ -119,18 +119,21 @@ def head_of(block: np.ndarray) -> np.ndarray:
     return head if head.any() else np.ones_like(head)
 
 
-def slope_of(block: np.ndarray, head: np.ndarray) -> float:
-    """Root mean square gradient of the head in the inner part of a block, a little smoothed [network units a voxel]."""
-    smooth = inner(ndimage.gaussian_filter(block, 1.0))
+def smoothed(block: np.ndarray) -> np.ndarray:
+    """The inner part of a block, a little smoothed."""
+    return inner(ndimage.gaussian_filter(block, 1.0))
+
+
+def slope_of(smooth: np.ndarray, head: np.ndarray) -> float:
+    """Root mean square gradient of the head in the smoothed inner part of a block [network units a voxel]."""
     return float(np.sqrt(sum(np.mean(g[head] ** 2) for g in np.gradient(smooth))))
 
 
 def changed(network: nn.Module, block: np.ndarray) -> dict[str, float]:
     """What a network would change that corrects and is told no severity."""
     change, log_variance = change_of(network, block, UNKNOWN)
-    head = head_of(block)
-    slope, size = slope_of(block, head), float(np.sqrt(np.mean(change[head] ** 2)))
-    smooth = inner(ndimage.gaussian_filter(block, 1.0))
+    head, smooth = head_of(block), smoothed(block)
+    slope, size = slope_of(smooth, head), float(np.sqrt(np.mean(change[head] ** 2)))
     along = [float(np.sqrt(np.mean(np.diff(change, axis=axis) ** 2))) + SMALLEST for axis in range(3)]
     return {
         "level": float(np.log(size / max(slope, SMALLEST) + SMALLEST)),

@@ -76,6 +76,7 @@ def corrected(
     """Volumes by role, (k, j, i) in network units, and the facts of the run.
 
     "output" is the corrected volume; "spread" the standard deviation of several samples of the diffusion model.
+    With "both" the network also sees the point reflection; alone it runs once, which is what its uncertainty judges.
     """
     steps = [s for s in STEPS[parameters.method] if s != "network" or network is not None]
     volumes, facts = {"output": prepared.voxels}, {}
