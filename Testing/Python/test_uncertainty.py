@@ -195,6 +195,17 @@ def test_calibration_needs_volumes_and_a_new_folder(a_bundle: Bundle, tmp_path: 
     assert "exists already" in capsys.readouterr().err
 
 
+def test_a_blend_with_another_contrast_is_refused_before_any_work(
+    tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    write_volume(Volume(head_like((20, 22, 24)), placed_grid((20, 22, 24), spacing=(1, 1, 1))), tmp_path / "flair.nrrd")
+    arguments = ["uncertainty", "synthetic-dir", "--flair", str(tmp_path / "flair.nrrd"), "--blend"]
+    assert cli.main([*arguments, "--output", str(tmp_path / "maps")]) != 0
+    told = capsys.readouterr().err
+    assert "another contrast" in told and "--blend" in told
+    assert not (tmp_path / "maps").exists()
+
+
 def test_blocks_of_each_volume_calibrate_like_all_of_it(a_bundle: Bundle) -> None:
     shape = (64, 68, 70)
     texture = ndimage.gaussian_filter(np.random.default_rng(0).normal(size=shape), 1.5)

@@ -25,6 +25,7 @@ from .targets import check_apart
 FILES = {"output": "mean"}
 FINDINGS, PAGE = "findings.json", "index.html"
 PAGES = (FINDINGS, PAGE)
+NOTHING_TO_BLEND = "The result has another contrast than its inputs, so there is nothing to blend it with."
 #: Names of the usual maps; some tasks have more.
 MAPS = ("mean", "epistemic", "aleatoric", "total", "consistency", "blend")
 #: What a reader may give beside the inputs.
@@ -115,6 +116,8 @@ def run_uncertainty(arguments: argparse.Namespace) -> int:
         raise InputError(f"The folder '{folder.name}' is not empty. Choose another one or add --overwrite.")
     check_folder(folder)
     judged, task = network_task(arguments.task), get_task("uncertainty")
+    if arguments.blend and getattr(judged, "another_contrast", False):
+        raise InputError(f"{NOTHING_TO_BLEND} Leave out --blend.")
     files = {role.name: getattr(arguments, role.name) for role in judged.roles if getattr(arguments, role.name)}
     others = [getattr(arguments, name) for name in READER_MATERIAL]
     read = [*files.values(), *others]
@@ -215,7 +218,7 @@ def blended(result: TaskResult, acquired: Volume) -> Volume:
     from ..uncertainty.limits import limit_of
 
     if not result.provenance["same_contrast"]:
-        raise InputError("The result has another contrast than its inputs, so there is nothing to blend it with.")
+        raise InputError(NOTHING_TO_BLEND)
     limit = limit_of(result.provenance)
     return gated_blend(result.outputs["output"], acquired, result.outputs["total"], limit=limit)
 

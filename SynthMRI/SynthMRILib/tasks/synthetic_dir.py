@@ -73,6 +73,8 @@ class SyntheticDir:
     parameters_class: ClassVar[type[Parameters]] = SyntheticDirParameters
     #: Methods whose result mixes the network's with something else, and which are calibrated by themselves.
     mixed_methods: ClassVar[tuple[str, ...]] = ("combined",)
+    #: Whether the result has another contrast than every input.
+    another_contrast: ClassVar[bool] = True
 
     def check(
         self, inputs: dict[str, Volume], bundle: Bundle | None, parameters: SyntheticDirParameters
