@@ -14,11 +14,13 @@ from scipy import stats
 from SynthMRILib.bundles import load_bundle, network_class
 from SynthMRILib.errors import InputError
 from SynthMRILib.motion.condition import expected_change
+from SynthMRILib.sharpness import blend
 from SynthMRILib.simulation import motion
 from SynthMRILib.simulation.records import sample_generator
 from SynthMRILib.training.cache import Cache, Entry, prepared, write_cache
 from SynthMRILib.training.export import write_bundle
 from SynthMRILib.training.growing import grown
+from SynthMRILib.training.motion_adversarial import MotionAdversarialTraining
 from SynthMRILib.training.motion_correction import relative_error
 from SynthMRILib.training.motion_diffusion import MotionDiffusionConfig, MotionDiffusionTraining
 from SynthMRILib.training.motion_pairs import (
@@ -157,6 +159,31 @@ def test_a_short_training_gives_a_bundle_of_the_task(a_pair_cache, tmp_path, tas
         mean, log_variance = bundle.build_network()(torch.rand(1, channels, 16, 16, 16))
     assert torch.isfinite(mean).all()
     assert torch.isfinite(log_variance).all()
+
+
+def test_trained_on_against_a_critic_a_network_becomes_the_perceptual_end_of_its_start(
+    a_pair_cache, tmp_path
+):
+    data = {"cache": str(a_pair_cache), "validation_cache": str(a_pair_cache), "batch": 2, "validation_size": 24}
+    config = {
+        "loop": {"steps": 2, "validate_every": 2, "checkpoint_every": 2, "log_every": 1},
+        "patches": {"size": 24},
+        "training": {**data, "network": {"features": [4, 8], "convolutions": 1}},
+    }
+    launch = {"accelerator": "cpu", "devices": 1}
+    train("motion-correction", config, tmp_path / "plain", launch=launch, report=lambda _: None)
+    fidelity = load_bundle(tmp_path / "plain" / "bundle")
+    game = {"critic": "residual", "objective": "patch", "features": "none", "critic_features": [4, 4]}
+    config = {**config, "start": str(fidelity.folder), "training": {**config["training"], "game": game}}
+    train("motion-correction-gan", config, tmp_path / "sharp", launch=launch, report=lambda _: None)
+    perceptual = load_bundle(tmp_path / "sharp" / "bundle")
+    assert {"detail_db_corrected", "detail_error_moved"} <= set(perceptual.section["validation"])
+    half = blend(fidelity, perceptual, 0.5).weights()
+    for name, ends in fidelity.weights().items():
+        assert torch.allclose(half[name], (ends + perceptual.weights()[name]) / 2, atol=1e-6)
+    changed = {**config["training"], "network": {"features": [4, 4], "convolutions": 1}}
+    other = MotionAdversarialTraining.from_config({**config, "training": changed})
+    assert other.partner is None and "fidelity_partner" not in other.section
 
 
 def test_a_short_training_of_the_diffusion_model_gives_a_bundle_that_says_how_it_samples(a_pair_cache, tmp_path):
