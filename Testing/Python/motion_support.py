@@ -55,11 +55,23 @@ def moving_head(size_mm: float, *, start: float = 0.35, shape: tuple[int, int, i
 def shifted_groups(voxels: np.ndarray, kind: type[ViewGroups], shift: tuple[float, float, float]) -> np.ndarray:
     """A volume with some groups of its k-space shifted [voxels]: lines beyond a third, or a third of the spokes."""
     groups = kind(voxels.shape)
-    first = 0 if kind is Spokes else groups.number // 3
-    moved = np.isin(groups.of(voxels.shape), np.arange(first, groups.number // 3 if kind is Spokes else groups.number))
     nu = np.meshgrid(*(fft.fftfreq(n) for n in voxels.shape), indexing="ij")
-    ramp = np.exp(-2j * np.pi * sum(n * s for n, s in zip(nu, shift)))
-    return fft.ifftn(fft.fftn(voxels) * np.where(moved[..., None], ramp, 1)).real.astype(np.float32)
+    turns = shifted_share(groups)[groups.of(voxels.shape)][..., None] * sum(n * s for n, s in zip(nu, shift))
+    return fft.ifftn(fft.fftn(voxels) * np.exp(-2j * np.pi * turns)).real.astype(np.float32)
+
+
+def shifted_share(groups: ViewGroups) -> np.ndarray:
+    """How much of the shift of `shifted_groups` each group has, the last one (of what is never moved) none.
+
+    The center of k-space, through which all spokes go, lies where they do on the mean.
+    """
+    third, share = groups.number // 3, np.zeros(groups.number + 1)
+    if isinstance(groups, Spokes):
+        share[:third] = 1
+        share[:-1] -= share[:-1].mean()
+    else:
+        share[third:-1] = 1
+    return share
 
 
 def features_of(volume: Volume) -> dict[str, float]:

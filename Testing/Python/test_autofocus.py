@@ -33,6 +33,12 @@ def bundles(tmp_path, monkeypatch):
     return make_motion_bundles(tmp_path / "models")
 
 
+def textured(head):
+    """With patches of lower signal."""
+    blobs = ndimage.gaussian_filter(np.random.default_rng(1).standard_normal(head.shape), 1.2) > 0
+    return head.with_voxels(head.voxels * np.where(blobs, 1.0, 0.7).astype(np.float32))
+
+
 def run(volume, bundle=None, **values):
     return TASK.run({"input": volume}, bundle, TASK.parameters_class(device="cpu", **values), lambda *_: None)
 
@@ -69,18 +75,17 @@ def test_the_axis_along_which_lines_were_moved_is_found(axis):
 
 
 def test_spokes_that_were_acquired_in_other_poses_are_found():
-    still = a_head((60, 66, 62))
+    still = textured(a_head((60, 66, 62)))
     moved = shifted_groups(still.voxels, Spokes, (1.2, -1.3, 0.4))
     focused = autofocus(np.maximum(moved, 0), still.grid)
     assert (focused.kind, focused.axis) == ("spokes", 2)
     assert psnr(still.voxels, focused.voxels) > psnr(still.voxels, moved) + 1.0
+    assert np.abs(focused.shifts_mm.mean(axis=0)).max() < 1e-6, "all spokes go through the center, which stays"
+    assert np.abs(focused.shifts_mm).max() > 0.5
 
 
 def test_turns_of_the_head_are_found_and_undone():
-    head = a_head((66, 72, 68))
-    blobs = ndimage.gaussian_filter(np.random.default_rng(1).standard_normal(head.shape), 1.2) > 0
-    head = head.with_voxels(head.voxels * np.where(blobs, 1.0, 0.7).astype(np.float32))
-    result = motion.apply(two_poses((0, 0.5, 0.8, 1.5, 0, 2.5)), head)
+    result = motion.apply(two_poses((0, 0.5, 0.8, 1.5, 0, 2.5)), textured(a_head((66, 72, 68))))
     focused = autofocus(result.moved.voxels, result.moved.grid)
     assert (focused.kind, focused.axis) == ("lines", 1)
     assert focused.turns_deg.max() == pytest.approx(np.hypot(1.5, 2.5), rel=0.5)

@@ -161,9 +161,7 @@ def test_a_short_training_gives_a_bundle_of_the_task(a_pair_cache, tmp_path, tas
     assert torch.isfinite(log_variance).all()
 
 
-def test_trained_on_against_a_critic_a_network_becomes_the_perceptual_end_of_its_start(
-    a_pair_cache, tmp_path
-):
+def test_trained_on_against_a_critic_a_network_becomes_the_perceptual_end_of_its_start(a_pair_cache, tmp_path):
     data = {"cache": str(a_pair_cache), "validation_cache": str(a_pair_cache), "batch": 2, "validation_size": 24}
     config = {
         "loop": {"steps": 2, "validate_every": 2, "checkpoint_every": 2, "log_every": 1},

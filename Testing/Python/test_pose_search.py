@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from motion_support import a_head, moving_head, shifted_groups, two_poses
+from motion_support import a_head, moving_head, shifted_groups, shifted_share, two_poses
 from scipy import fft, ndimage
 from SynthMRILib.evaluation.metrics import psnr
 from SynthMRILib.motion.head_parts import ARM_MM, displacement_matrix, windows
@@ -24,7 +24,7 @@ def test_shifts_are_undone_exactly_where_they_are_known(kind):
     search = PoseSearch(shifted_groups(voxels, kind, (0.7, -0.9, 0.4)), (2.0, 2.0, 2.0), kind(ODD))
     third = search.groups.number // 3
     moved = slice(third) if kind is Spokes else slice(third, search.groups.number)
-    search.poses[moved, :SHIFTS] = (-1.4, 1.8, -0.8)
+    search.poses[:, :SHIFTS] = shifted_share(search.groups)[:, None] * (-1.4, 1.8, -0.8)
     assert np.abs(search.corrected() - voxels).max() < 1e-3 * voxels.max()
     search.poses[:] = 0
     weight = np.ones(len(search.poses))

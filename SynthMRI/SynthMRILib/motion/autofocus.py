@@ -243,6 +243,8 @@ class Focus:
     def refine(self, progress: Progress) -> None:
         """Look once more with less doubt, then for turns as well."""
         self.look(DOUBTS[1])
+        self.search.anchor()
+        self._entropy = self.entropy_now()
         shifts_alone = self.search
         self.divide()
         best, entropy = self.search.poses.copy(), self._entropy
@@ -250,6 +252,7 @@ class Focus:
         for n, doubt in enumerate(doubts):
             progress((n + 1) / (len(doubts) + 1), "Autofocus: looking for turns")
             self.search.refine(doubt, numbers=RIGID)
+            self.search.anchor()
             self._entropy = self.entropy_now()
             if self._entropy < entropy:
                 best, entropy = self.search.poses.copy(), self._entropy

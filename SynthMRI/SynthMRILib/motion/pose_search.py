@@ -130,9 +130,6 @@ class PoseSearch:
     def follow(self, image: np.ndarray, change_mm: float, doubt: float) -> float:
         """Set poses that were zero to those that a network asks for, which made the image from this very volume.
 
-        Spokes all go through the center of k-space, which stays where it is and lies where they do on the mean: a pose
-        common to all would only tear them from it.
-
         Returns how well they explain it: the logarithm of the likelihood over that of poses of zero.
 
         Args:
@@ -147,9 +144,17 @@ class PoseSearch:
             slope, curvature = (np.sum(values, axis=0) for values in zip(*asked))
             self.poses[block] = step = self._step(block, slope, curvature)
             explained += float((slope * step).sum() - 0.5 * np.einsum("gi,gij,gj", step, curvature, step))
+        self.anchor()
+        return explained
+
+    def anchor(self) -> None:
+        """Take out of the poses of spokes what is common to all.
+
+        Spokes all go through the center of k-space, which stays where it is and lies where they do on the mean: a pose
+        common to all would only tear them from it.
+        """
         if self.groups.circular:
             self.poses[:-1] -= self.poses[:-1].mean(axis=0)
-        return explained
 
     def _fit(self, block: np.ndarray, image: np.ndarray, doubt: float, numbers: int) -> None:
         """Move the samples of a block to where they agree best with an image.
