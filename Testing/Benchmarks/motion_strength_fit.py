@@ -35,6 +35,7 @@ from SynthMRILib.motion.condition import condition_of, expected_change  # noqa: 
 from SynthMRILib.motion.estimate import severity_bundle  # noqa: E402
 from SynthMRILib.motion.focused_severity import SECTION_WITH_NETWORK, FocusedSeverityModel  # noqa: E402
 from SynthMRILib.motion.strength import Strength  # noqa: E402
+from SynthMRILib.sharpness import PARTNER  # noqa: E402
 from SynthMRILib.simulation.motion import SEVERITY_BANDS_MM, SEVERITY_NAMES  # noqa: E402
 from SynthMRILib.tasks.base import Parameters  # noqa: E402
 from SynthMRILib.tasks.super_resolution import forward_mean  # noqa: E402
@@ -92,7 +93,8 @@ def main() -> int:
             "other_contrasts_and_voxels": summary(others, strength),
             "rows": everything,
         }
-        records.write_record(CHECKOUT / "Documentation" / "figures" / "motion_strength.json", record)
+        name = "motion_strength_perceptual.json" if PARTNER in bundle.section else "motion_strength.json"
+        records.write_record(CHECKOUT / "Documentation" / "figures" / name, record)
     sys.stdout.write(json.dumps({"strength": strength.as_dict(), **figures}, indent=2) + "\n")
     return 0
 
