@@ -92,9 +92,9 @@ def cost(scan: Path, method: str) -> dict[str, Any]:
     return {
         "seconds": round(seconds, 1),
         "processor_seconds": round(_processor_seconds() - before, 1),
-        "decision": told["measurements"]["decision"],
-        "autofocus": (told["measurements"].get("autofocus") or {}).get("kind"),
-        "guided": (told["measurements"].get("guided") or {}).get("kind"),
+        "decision": told["decision"],
+        "autofocus": (told.get("autofocus") or {}).get("kind"),
+        "guided": (told.get("guided") or {}).get("kind"),
     }
 
 
