@@ -84,6 +84,7 @@ def cost(scan: Path, method: str) -> dict[str, Any]:
     output = scan.with_name(f"{method}.nii.gz")
     command = [sys.executable, "-m", "SynthMRILib.cli", "motion-correction", str(scan), str(output)]
     command += ["--method", method, "--device", "cpu", "--json", "--overwrite"]
+    command += [] if method == "autofocus" else ["--bundle", "motion-correction"]
     environment = {**os.environ, "PYTHONPATH": str(CHECKOUT / "SynthMRI")}
     before, started = _processor_seconds(), time.perf_counter()
     finished = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
