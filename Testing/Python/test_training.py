@@ -203,6 +203,15 @@ LAUNCHES = {
 }
 
 
+def in_processes(command: list[str], environment: dict[str, str]) -> subprocess.CompletedProcess:
+    """Run a launcher; once more where another program took the free port that it had found before it could."""
+    for _ in range(2):
+        finished = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=500)
+        if "address already in use" not in finished.stderr.lower():
+            break
+    return finished
+
+
 @pytest.mark.parametrize("launch", LAUNCHES)
 def test_two_processes_follow_the_loss_curve_of_one(launch: str, a_cache: Path, tmp_path: Path) -> None:
     config = a_config(a_cache, 6)
@@ -213,7 +222,8 @@ def test_two_processes_follow_the_loss_curve_of_one(launch: str, a_cache: Path, 
     command = [sys.executable, *start, "train", "super-resolution", "--accelerator", "cpu", *options]
     command += ["--config", str(tmp_path / "config.json"), "--output", str(tmp_path / "two")]
     environment = {**os.environ, "PYTHONPATH": str(LIBRARY), "OMP_NUM_THREADS": "1"}
-    subprocess.run(command, env=environment, check=True, capture_output=True, timeout=500)
+    finished = in_processes(command, environment)
+    assert finished.returncode == 0, finished.stderr[-4000:]
     assert losses_of(tmp_path / "two") == pytest.approx(losses_of(tmp_path / "one"), rel=1e-3, abs=1e-5)
     together = torch.load(tmp_path / "two" / "checkpoint.pt", weights_only=True)["average"]
     for name, tensor in alone.items():
