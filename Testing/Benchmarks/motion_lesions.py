@@ -23,6 +23,7 @@ from SynthMRILib.bundles import load_bundle
 from SynthMRILib.evaluation import records
 from SynthMRILib.evaluation.lesion_preservation import DEFINITIONS, LesionChange, compare_lesions, summary
 from SynthMRILib.evaluation.metrics import quality_mask
+from SynthMRILib.sharpness import PARTNER
 
 METHODS = ("autofocus", "network", "both")
 
@@ -31,9 +32,10 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("cases", type=Path)
     parser.add_argument("data", type=Path)
+    parser.add_argument("--bundle", default="motion-correction", help="name or folder")
     parser.add_argument("--record", action="store_true", help="write the record of the figures")
     arguments = parser.parse_args()
-    cache, bundle = Middle(arguments.cases, 0), load_bundle("motion-correction")
+    cache, bundle = Middle(arguments.cases, 0), load_bundle(arguments.bundle)
     lesions = ndimage.label(lesion_mask(arguments.data))[0]
     changes: dict[str, list[LesionChange]] = {method: [] for method in METHODS}
     rows = []
@@ -45,7 +47,7 @@ def main() -> int:
             rows.append({**case_name(cache, index), "method": method, **told(found)})
             sys.stderr.write(json.dumps(rows[-1]) + "\n")
     record = {
-        "command": f"motion_lesions.py {arguments.cases.name} DATA --record",
+        "command": f"motion_lesions.py {arguments.cases.name} DATA --bundle {bundle.name} --record",
         "commit": records.current_commit(CHECKOUT),
         "bundles": {bundle.name: bundle.weights_sha256},
         "definitions": {**DEFINITIONS, "reference": "the volume with motion, laid onto the one without"},
@@ -53,7 +55,8 @@ def main() -> int:
         "rows": rows,
     }
     if arguments.record:
-        records.write_record(CHECKOUT / "Documentation" / "figures" / "motion_lesions.json", record)
+        name = "motion_lesions_perceptual.json" if PARTNER in bundle.section else "motion_lesions.json"
+        records.write_record(CHECKOUT / "Documentation" / "figures" / name, record)
         opened = {"task": "motion-correction", "bundles": record["bundles"], "rows": []}
         records.append_opening(
             CHECKOUT / records.TABLE, subject="patient19/FLAIR+T1", commit=record["commit"], record=opened
