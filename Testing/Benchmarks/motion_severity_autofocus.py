@@ -1,13 +1,14 @@
 """Fit the estimate of severity that knows what autofocus sees, measure it, and write it into a bundle's metadata.
 
-    python Testing/Benchmarks/motion_severity_autofocus.py BUNDLE [--network BUNDLE] [--jumps FILE] [--record]
+    python Testing/Benchmarks/motion_severity_autofocus.py BUNDLE [--network BUNDLE] [--record]
 
-Learned from and judged on packed pairs, of each the volume with motion and without. It also learns from volumes that
-moved a few times suddenly (`pack-motion --jumps`). Every volume is estimated by a model that did not see its subject.
+Learned from packed pairs, of each the volume with motion and without: three draws of the held-out subjects, which are
+judged as well, and training subjects. It also learns from volumes that moved a few times suddenly
+(`pack-motion --jumps`). Every volume is estimated by a model that did not see its subject.
 There are two models, one that also knows what the correcting network would change, and one that does not.
-The whole of autofocus runs as well, as in the task: where it undoes something, what is left is estimated from the
-volume after it, with a slope and an intercept of its own if these help, and the severity before is told from both.
-Without `--record` neither the bundle nor the record is written.
+The whole of autofocus runs as well on the first draw, as in the task: where it undoes something, what is left is
+estimated from the volume after it, with a slope and an intercept of its own if these help, and the severity before is
+told from both. Without `--record` neither the bundle nor the record is written.
 """
 
 from __future__ import annotations
@@ -20,10 +21,22 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from motion_severity_fit import CHECKOUT, CLEAN_SHARE, COVERAGE, LEAST_THRESHOLD_MM, PAIRS, Row
+from motion_severity_fit import CHECKOUT, CLEAN_SHARE, COVERAGE, LEAST_THRESHOLD_MM, Row
 from motion_severity_fit import calibrated as calibrated_quick
 from motion_severity_fit import gathered as gathered_quick
-from motion_severity_rows import JUMPS, TRAIN, kept, key_of, seen, seen_of_moved, undone, with_network
+from motion_severity_rows import (
+    HELD_OUT,
+    HELD_OUT_JUMPS,
+    JUMPS,
+    MORE_TRAIN,
+    TRAIN,
+    kept,
+    key_of,
+    seen,
+    seen_of_moved,
+    undone,
+    with_network,
+)
 from scipy import stats
 
 sys.path.insert(0, str(CHECKOUT / "SynthMRI"))
@@ -37,6 +50,7 @@ from SynthMRILib.motion.focused_severity import (
     SECTION,
     SECTION_WITH_NETWORK,
     FocusedSeverityModel,
+    fit_chance,
     fit_focused,
 )
 from SynthMRILib.motion.severity import SeverityEstimate, before_and_left, conformal_quantile
@@ -50,43 +64,54 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("bundle", type=Path)
     parser.add_argument("--network", type=Path, default=NETWORK, help="bundle whose network is asked")
-    parser.add_argument("--pairs", type=Path, nargs=2, default=(PAIRS, TRAIN), help="held-out and training pairs")
-    parser.add_argument("--training-pairs", type=int, default=10**6, help="use the first so many")
-    parser.add_argument("--jumps", type=Path, default=JUMPS, help="training pairs with sudden moves")
+    parser.add_argument("--held-out", type=Path, nargs="+", default=HELD_OUT, help="pairs that are judged as well")
+    parser.add_argument("--training", type=Path, nargs="+", default=(TRAIN, MORE_TRAIN))
+    parser.add_argument("--training-pairs", type=int, default=10**6, help="use the first so many of the first file")
+    parser.add_argument("--jumps", type=Path, nargs="+", default=(JUMPS, HELD_OUT_JUMPS), help="with sudden moves")
     parser.add_argument("--record", action="store_true", help="write the models into the bundle, and the record")
     arguments = parser.parse_args()
     bundle, network = load_bundle(arguments.bundle), load_bundle(arguments.network)
-    held_out, training = arguments.pairs
-    judged_rows = with_network(kept(held_out, "focused", seen), held_out, network)
-    learned = [row for row in kept(training, "focused", seen) if row["index"] < 2 * arguments.training_pairs]
-    learned = with_network(learned, training, network)
-    jumps = with_network(kept(arguments.jumps, "focused_of_moved", seen_of_moved), arguments.jumps, network)
-    corrections = kept(held_out, "autofocus", undone)
-    changed = with_network(corrections, held_out, network, focused=True)
-    rows = [*judged_rows, *learned]
+    draws = [with_network(kept(path, "focused", seen), path, network) for path in arguments.held_out]
+    learned = []
+    for n, path in enumerate(arguments.training):
+        some = kept(path, "focused", seen)
+        some = [row for row in some if n or row["index"] < 2 * arguments.training_pairs]
+        learned += with_network(some, path, network)
+    moved = (with_network(kept(path, "focused_of_moved", seen_of_moved), path, network) for path in arguments.jumps)
+    jumps = [row for rows in moved for row in rows]
+    first_draw = arguments.held_out[0]
+    corrections = kept(first_draw, "autofocus", undone)
+    changed = with_network(corrections, first_draw, network, focused=True)
+    rows = [*(row for draw in draws for row in draw), *learned]
     fits = {
         SECTION: Fit(rows, jumps, changed, NAMES),
         SECTION_WITH_NETWORK: Fit(rows, jumps, changed, NAMES_WITH_NETWORK, network.weights_sha256),
     }
     plain, asked = fits.values()
-    quick = left_out_quick(bundle, held_out)
+    quick = left_out_quick(bundle, first_draw)
     table = [
         judged(row, plain.estimates[n], asked.estimates[n], corrections[n], asked.left, quick)
-        for n, row in enumerate(judged_rows)
+        for n, row in enumerate(draws[0])
     ]
+    others = of_other_draws(draws, plain.estimates, asked.estimates)
     kinds = ("image_alone_mm", "without_network_mm", "first_mm", "estimate_mm")
     record = {
-        "command": f"motion_severity_autofocus.py BUNDLE --training-pairs {len(learned) // 2} --record",
+        "command": f"motion_severity_autofocus.py BUNDLE --training-pairs {arguments.training_pairs} --record",
         "commit": records.current_commit(CHECKOUT),
         "bundle_sha256": bundle.weights_sha256,
         "network_sha256": network.weights_sha256,
-        "data": "heads 13 to 15 and longitudinal03, held out; each subject estimated without itself; "
-        f"learned from these and {len(learned) // 2} training pairs, and from {len(jumps)} volumes with sudden moves, "
-        f"{len({row['subject'] for row in (*rows, *jumps)})} subjects in all",
+        "data": f"heads 13 to 15 and longitudinal03, held out, {len(draws)} draws; each subject estimated without "
+        f"itself; learned from these and {len(learned) // 2} training pairs, and from {len(jumps)} volumes with sudden "
+        f"moves, {len({row['subject'] for row in (*rows, *jumps)})} subjects in all",
         **{kind: figures(table, kind) for kind in kinds},
+        "other_draws": {
+            f"draw {n}": {kind: figures([r for r in others if r["draw"] == n], kind) for kind in kinds[1:3]}
+            for n in range(2, len(draws) + 1)
+        },
         "left": figures([row for row in table if row["undone_mm"] > 0], "left_mm", "truly_left_mm"),
         **{name: {**fit.found, "all_subjects": fit.of_all_subjects()} for name, fit in fits.items()},
         "rows": table,
+        "rows_of_other_draws": others,
         "examples": [*rows, *jumps],
         "left_examples": changed,
     }
@@ -131,23 +156,26 @@ def calibrated(
 ) -> tuple[FocusedSeverityModel, np.ndarray, dict[str, Any]]:
     """The model of all volumes, the estimate [mm] of each row without its subject, and limits that follow from those.
 
+    The probability of motion is fitted to what models tell of subjects that they did not see; for the estimate of a
+    subject, to those of the others.
+
     Args:
         jumps: volumes that are learned from and not judged: they are no sample of what is usual.
     """
-    logs = np.zeros(len(rows))
-    for subject in {row["subject"] for row in rows}:
-        model = fitted([row for row in (*rows, *jumps) if row["subject"] != subject], names)
-        for n, row in enumerate(rows):
-            if row["subject"] == subject:
-                logs[n] = model.logarithm(row["features"])
+    subjects = np.array([row["subject"] for row in rows])
     truth = np.array([row["severity_mm"] for row in rows])
+    models = {s: fitted([row for row in (*rows, *jumps) if row["subject"] != s], names) for s in set(subjects)}
+    told = np.array([models[row["subject"]].motion(row["features"]) for row in rows])
+    for subject, model in models.items():
+        other = subjects != subject
+        models[subject] = replace(model, chance=fit_chance(told[other], truth[other] > 0))
+    logs = np.array([models[row["subject"]].logarithm(row["features"]) for row in rows])
     estimates = np.array([severity_of_log(log, OFFSET_MM) for log in logs])
     clean = estimates[truth == 0]
     threshold = max(1.05 * float(np.quantile(clean, CLEAN_SHARE, method="higher")), LEAST_THRESHOLD_MM)
     quantile = conformal_quantile(logs - np.array([log_severity(s, OFFSET_MM) for s in truth]), COVERAGE)
-    model = replace(
-        fitted([*rows, *jumps], names), quantile=quantile, coverage=COVERAGE, threshold_mm=round(threshold, 2)
-    )
+    limits = {"quantile": quantile, "coverage": COVERAGE, "threshold_mm": round(threshold, 2)}
+    model = replace(fitted([*rows, *jumps], names), chance=fit_chance(told, truth > 0), **limits)
     found = {
         "threshold_mm": model.threshold_mm,
         "clean_below_threshold": round(float((clean < threshold).mean()), 3),
@@ -159,7 +187,7 @@ def calibrated(
 def with_logarithms(changed: list[Row], rows: list[Row], names: Names) -> list[Row]:
     """What autofocus changed, with the logarithm that a model tells which did not see the subject."""
     models = {s: fitted([r for r in rows if r["subject"] != s], names) for s in {row["subject"] for row in changed}}
-    return [{**row, "log": models[row["subject"]].logarithm(row["features"])} for row in changed]
+    return [{**row, "log": models[row["subject"]].logarithm(row["features"], focused=True)} for row in changed]
 
 
 def line_of(focused: list[Row]) -> tuple[float, float]:
@@ -213,6 +241,22 @@ def left_out_quick(bundle: Bundle, path: Path) -> dict[tuple[int, bool], float]:
     estimates = calibrated_quick(rows)[2]
     whole = [(row, estimate) for row, estimate in zip(rows, estimates) if row["amount"] in (0.0, 1.0)]
     return {(row["index"], row["amount"] == 1): float(estimate) for row, estimate in whole}
+
+
+def of_other_draws(draws: list[list[Row]], plain: np.ndarray, asked: np.ndarray) -> list[Row]:
+    """True and estimated severities [mm] of all draws but the first; estimates begin with those of the first."""
+    rows = [(n, row) for n, draw in enumerate(draws, start=1) for row in draw]
+    return [
+        {
+            "draw": n,
+            "subject": row["subject"],
+            "severity_mm": round(row["severity_mm"], 3),
+            "without_network_mm": round(float(first), 3),
+            "first_mm": round(float(second), 3),
+        }
+        for (n, row), first, second in zip(rows, plain, asked)
+        if n > 1
+    ]
 
 
 def judged(

@@ -24,6 +24,11 @@ from SynthMRILib.volume import Grid
 
 TRAIN = PAIRS.with_name("train64.safetensors")
 JUMPS = PAIRS.with_name("jumps.safetensors")
+HELD_OUT = (PAIRS, *(PAIRS.with_name(f"validate{seed}.safetensors") for seed in (1, 2)))
+"""Three draws of the held-out subjects; the features were chosen on the first."""
+MORE_TRAIN = PAIRS.with_name("train9.safetensors")
+"""Training subjects with motion that no network learned from."""
+HELD_OUT_JUMPS = PAIRS.with_name("jumpsv.safetensors")
 PARAMETERS = Parameters(device="cpu")
 
 

@@ -27,6 +27,7 @@ from SynthMRILib.motion.focused_severity import (
     SECTION,
     SECTION_WITH_NETWORK,
     FocusedSeverityModel,
+    fit_chance,
     fit_focused,
 )
 from SynthMRILib.motion.severity import before_and_left
@@ -126,6 +127,36 @@ def test_the_regression_finds_a_bent_dependence_and_the_trend_goes_on_beyond_its
     assert beyond == sorted(beyond) and beyond[0] > model.logarithm({"a": 0.0, "b": 0.0})
 
 
+def test_volumes_without_motion_do_not_hide_what_tells_more_motion_from_less():
+    """One feature tells whether there was motion, the other how much; still volumes have any value of the latter."""
+    rng = np.random.default_rng(5)
+    draw = lambda moved: {"whether": float(moved + 0.1 * rng.standard_normal()), "much": float(rng.uniform(-1, 1))}  # noqa: E731
+    rows = [draw(n % 2) for n in range(120)]
+    severities = [float(np.exp(row["much"])) * (n % 2) for n, row in enumerate(rows)]
+    model = fit_focused(rows, severities, names=("whether", "much"))
+    assert model.weights[::2] == (0.0,) * 60, "how much is learned from volumes with motion alone"
+    others = [(draw(1), 1.0) for _ in range(40)]
+    found = [severity_of_log(model.logarithm(row), OFFSET_MM) for row, _ in others]
+    assert stats.spearmanr(found, [row["much"] for row, _ in others]).statistic > 0.95
+    still = [severity_of_log(model.logarithm(draw(0)), OFFSET_MM) for _ in range(40)]
+    assert max(still) < 0.1 < 0.3 < min(found)
+    row = draw(0)
+    none, amount = log_severity(0.0, OFFSET_MM), model.logarithm(row, focused=True)
+    assert none < model.logarithm(row) < amount, "what autofocus has changed had moved"
+    doubtful = replace(model, chance=(10.0, model.motion(row)))
+    assert doubtful.logarithm(row) == pytest.approx((none + amount) / 2), "where it is as likely as not"
+
+
+def test_the_probability_of_motion_is_that_of_the_volumes_it_was_fitted_to():
+    rng = np.random.default_rng(2)
+    told = rng.uniform(-0.2, 1.2, 4000)
+    moved = rng.uniform(size=told.size) < 1 / (1 + np.exp(-9 * (told - 0.4)))
+    steep, middle = fit_chance(told, moved)
+    assert steep == pytest.approx(9, abs=0.8) and middle == pytest.approx(0.4, abs=0.02)
+    parted = fit_chance(np.array([0.1, 0.2, 0.8, 0.9]), np.array([False, False, True, True]))
+    assert parted[0] == 50 and 0.2 < parted[1] < 0.8, "never a step"
+
+
 def test_a_model_survives_json_and_a_broken_one_is_refused(examples):
     model = replace(fit_focused(*examples), quantile=0.4, coverage=0.9, threshold_mm=0.3)
     section = json.loads(json.dumps({SECTION: model.as_dict()}))
@@ -134,8 +165,10 @@ def test_a_model_survives_json_and_a_broken_one_is_refused(examples):
     assert FocusedSeverityModel.from_section({}) is None, "a bundle need not hold one"
     earlier = json.loads(json.dumps(section))
     earlier[SECTION]["names"][0] = "focus_shift"
-    section[SECTION]["weights"].pop()
-    for broken in (section, earlier, {SECTION: {}}, {SECTION: 3}):
+    whole = section[SECTION]
+    short = [{SECTION: {**whole, n: whole[n][:-1]}} for n in ("weights", "motion_weights", "chance", "left")]
+    before = {SECTION: {n: v for n, v in whole.items() if not n.startswith("motion")}}
+    for broken in (*short, before, earlier, {SECTION: {}}, {SECTION: 3}):
         with pytest.raises(BundleError, match="Install it again"):
             FocusedSeverityModel.from_section(broken)
 
@@ -182,9 +215,8 @@ def test_the_task_uses_what_autofocus_sees_where_the_bundle_knows_what_it_means(
     assert found.found
     look = first_look(found.voxels, moved.grid)
     left = estimate_severity(found.voxels, parameters, no_progress, grid=moved.grid, look=look, focused=True)
-    log = log_severity(
-        estimate_severity(found.voxels, parameters, no_progress, grid=moved.grid, look=look).severity_mm, OFFSET_MM
-    )
+    seen = image_features(found.voxels) | focused_features(found.voxels, moved.grid.spacing, look)
+    log = replace(model, left=(1.0, 0.0)).logarithm(seen, focused=True)
     assert log_severity(left.severity_mm, OFFSET_MM) == pytest.approx(0.5 * log + 0.2, abs=1e-6)
     assert log_severity(left.high_mm, OFFSET_MM) == pytest.approx(0.5 * log + 0.9, abs=1e-6)
     corrected = TASK.run({"input": moved}, None, replace(parameters, method="autofocus"), no_progress).measurements

@@ -1,9 +1,11 @@
 """The severity of motion [mm] from what autofocus sees in a volume.
 
 Autofocus tells well whether a head moved, and how well k-space foretells itself (`agreement.py`) how much. Both and a
-few features of the image (`features.py`) go into a kernel ridge regression of the logarithm of the severity (Saunders
-et al. 1998): the severity of a volume is that of the examples whose features are near. Examples and weights are
-numbers in the metadata of the bundle; nothing is evaluated. The interval is conformal, as in `severity.py`.
+few features of the image (`features.py`) go into two kernel ridge regressions (Saunders et al. 1998), as in a hurdle
+model (Cragg 1971): one of whether there was motion, whose value becomes a probability (Platt 1999), and one of the
+logarithm of the severity, which learned from volumes with motion alone. So volumes without motion, all of which are
+alike to the first, do not hide from the second what tells more motion from less. Examples and weights are numbers in
+the metadata of the bundle; nothing is evaluated. The interval is conformal, as in `severity.py`.
 
 There are two such models: one that also knows what the correcting network would change (`block_severity.py`), for the
 weights of that network which it was fitted with, and one for when these are not installed.
@@ -15,6 +17,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
+from scipy import optimize, special
 
 from ..errors import BundleError
 from .condition import log_severity, severity_of_log
@@ -36,6 +39,10 @@ LINEAR = 0.3
 """Share of a linear kernel beside the Gaussian one: where no example is near, the trend goes on."""
 WIDTH, RIDGE = 1.5, 0.3
 """Of the Gaussian kernel [standard deviations a feature]; penalty on the weights."""
+STEEP, MIDDLE = 16.0, 0.55
+"""The probability of motion as a logistic curve of what the first regression tells, where none was fitted."""
+STEEPEST = 50.0
+LISTS = ("names", "center", "spread", "weights", "motion_weights", "chance", "left")
 
 
 @dataclass(frozen=True)
@@ -45,8 +52,11 @@ class FocusedSeverityModel:
     Args:
         names: features in the order of the other lists.
         center, spread: mean and standard deviation of each feature over the volumes that were learned from.
-        examples: (volumes, features) standardized; weights: of each volume.
-        intercept: mean of `log_severity`, with `OFFSET_MM`, over these volumes.
+        examples: (volumes, features) standardized.
+        weights: of each volume in the regression of `log_severity`, with `OFFSET_MM`; zero for those without motion.
+        intercept: mean of `log_severity` over the volumes with motion.
+        motion_weights, motion_intercept: the same of whether there was motion, 1 or 0, over all volumes.
+        chance: how steep the logistic curve is that makes a probability of that, and where it is one half.
         quantile: half width of the interval, in the logarithm; coverage: the share it covers.
         threshold_mm: below this estimate a volume counts as one without motion.
         left: slope and intercept on the logarithm for a volume that autofocus has changed. It makes edges few and lines
@@ -61,6 +71,9 @@ class FocusedSeverityModel:
     examples: tuple[tuple[float, ...], ...]
     weights: tuple[float, ...]
     intercept: float
+    motion_weights: tuple[float, ...]
+    motion_intercept: float
+    chance: tuple[float, float] = (STEEP, MIDDLE)
     quantile: float = 0.0
     coverage: float = 0.0
     threshold_mm: float = 0.0
@@ -79,10 +92,13 @@ class FocusedSeverityModel:
             return None
         try:
             values = dict(section[name])
-            lists = {n: tuple(values[n]) for n in ("names", "center", "spread", "weights", "left") if n in values}
+            lists = {n: tuple(values[n]) for n in LISTS if n in values}
             examples = tuple(tuple(map(float, example)) for example in values["examples"])
             model = cls(**{**values, **lists, "examples": examples})
-            if np.shape(model.examples) != (len(model.weights), len(model.names)) or len(model.left) != 2:
+            size = len(model.weights), len(model.names)
+            if np.shape(model.examples) != size or len(model.motion_weights) != size[0]:
+                raise ValueError
+            if len(model.left) != 2 or len(model.chance) != 2:
                 raise ValueError
             known = NAMES_WITH_NETWORK if model.network_sha256 else NAMES
             if not set(model.names) <= set(known):  # of an earlier version
@@ -97,12 +113,30 @@ class FocusedSeverityModel:
     def logarithm(self, features: dict[str, float], *, focused: bool = False) -> float:
         """The estimate of `log_severity` from features by name. Raises KeyError for one that is missing.
 
+        It lies between the value of no motion and that of the motion that there would be, by the probability of motion.
+
         Args:
-            focused: whether autofocus has changed the volume.
+            focused: whether autofocus has changed the volume. Then there was motion, and of the rest only how much
+                is asked: edges that were made few look as if there were none.
         """
+        amount, told = self._told(features)
+        none = log_severity(0.0, OFFSET_MM)
+        value = max(amount, none)
+        if focused:
+            return self.left[0] * value + self.left[1]
+        steep, middle = self.chance
+        return none + float(special.expit(steep * (told - middle))) * (value - none)
+
+    def motion(self, features: dict[str, float]) -> float:
+        """What the regression of whether there was motion tells, about 0 to 1."""
+        return self._told(features)[1]
+
+    def _told(self, features: dict[str, float]) -> tuple[float, float]:
+        """Logarithm of the severity if there was motion, and whether there was."""
         values = standardized(np.array([[features[name] for name in self.names]]), self.center, self.spread)
-        value = float(self.intercept + (kernel(values, np.array(self.examples)) @ np.array(self.weights))[0])
-        return self.left[0] * value + self.left[1] if focused else value
+        alike = kernel(values, np.array(self.examples))[0]
+        amount = self.intercept + alike @ np.array(self.weights)
+        return float(amount), float(self.motion_intercept + alike @ np.array(self.motion_weights))
 
     def improved(
         self, quick: SeverityEstimate, features: dict[str, float], *, focused: bool = False
@@ -133,17 +167,47 @@ def kernel(first: np.ndarray, second: np.ndarray) -> np.ndarray:
 def fit_focused(
     features: list[dict[str, float]], severities_mm: list[float], *, names: tuple[str, ...] = NAMES
 ) -> FocusedSeverityModel:
-    """A model without interval and threshold, from features by name and true severities [mm] of volumes."""
+    """A model without interval and threshold, from features by name and true severities [mm] of volumes.
+
+    Some of the volumes must have motion.
+    """
     table = np.array([[row[name] for name in names] for row in features])
-    target = np.array([log_severity(s, OFFSET_MM) for s in severities_mm])
     center, spread = table.mean(axis=0), table.std(axis=0) + 1e-6
     examples = standardized(table, center, spread).round(4)
-    weights = np.linalg.solve(kernel(examples, examples) + RIDGE * np.eye(len(examples)), target - target.mean())
+    moved = np.array(severities_mm) > 0
+    amounts = np.array([log_severity(s, OFFSET_MM) for s in severities_mm])
+    weights = np.zeros(len(examples))
+    weights[moved], intercept = regression(examples[moved], amounts[moved])
+    motion_weights, motion_intercept = regression(examples, moved.astype(float))
     return FocusedSeverityModel(
         names=names,
         center=tuple(center.tolist()),
         spread=tuple(spread.tolist()),
         examples=tuple(map(tuple, examples.tolist())),
         weights=tuple(weights.tolist()),
-        intercept=float(target.mean()),
+        intercept=intercept,
+        motion_weights=tuple(motion_weights.tolist()),
+        motion_intercept=motion_intercept,
     )
+
+
+def regression(examples: np.ndarray, target: np.ndarray) -> tuple[np.ndarray, float]:
+    """Weight of each of the standardized examples (volumes, features) in a kernel ridge regression, and intercept."""
+    mean = float(target.mean())
+    return np.linalg.solve(kernel(examples, examples) + RIDGE * np.eye(len(examples)), target - mean), mean
+
+
+def fit_chance(told: np.ndarray, moved: np.ndarray) -> tuple[float, float]:
+    """How steep the logistic curve is that makes a probability of motion, and where it is one half.
+
+    Args:
+        told: what the regression of whether there was motion tells of volumes that it did not learn from.
+        moved: whether there was.
+    """
+    sign = np.where(moved, 1.0, -1.0)
+
+    def unlikely(line: np.ndarray) -> float:
+        return float(-special.log_expit(sign * line[0] * (told - line[1])).sum())
+
+    found = optimize.minimize(unlikely, (STEEP, MIDDLE), method="L-BFGS-B", bounds=((1.0, STEEPEST), (0.0, 1.0)))
+    return float(found.x[0]), float(found.x[1])
