@@ -102,7 +102,10 @@ def delete_bundle(bundle: Bundle) -> None:
 
 def is_own(bundle: Bundle) -> bool:
     """True for a bundle in the user's own folder."""
-    return bundle.folder.resolve().is_relative_to(user_folder().resolve())
+    try:
+        return bundle.folder.resolve().is_relative_to(user_folder().resolve())
+    except BundleError:  # no such folder
+        return False
 
 
 def _install(folder: Path) -> Bundle:

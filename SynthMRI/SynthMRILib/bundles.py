@@ -12,6 +12,7 @@ import json
 import os
 import sys
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -113,10 +114,11 @@ class Bundle:
     def build_network(self) -> nn.Module:
         """The network in float32 on the CPU, in evaluation mode. Raises BundleError when weights and network differ."""
         weights = self.weights()
-        network = network_class(self.section["network"]["name"])(**self.section["network"]["arguments"])
+        make = network_class(self.section["network"]["name"])
         try:
+            network = make(**self.section["network"]["arguments"])
             network.load_state_dict(weights)
-        except RuntimeError:
+        except (RuntimeError, TypeError, ValueError):
             raise BundleError(
                 f"The weights of bundle '{self.name}' do not fit its network. Install the bundle again."
             ) from None
@@ -144,13 +146,18 @@ def search_paths() -> list[Path]:
         return [p for p in given if p.is_dir()]
     library = Path(__file__).resolve().parent
     paths = [library.parent / "Resources" / "Models", library.parents[1] / "Resources" / "Models"]
-    paths += [Path(sys.prefix) / "share" / "synthmri" / "Models", user_folder()]
+    paths += [Path(sys.prefix) / "share" / "synthmri" / "Models"]
+    with suppress(BundleError):
+        paths.append(user_folder())
     return [p for n, p in enumerate(paths) if p.is_dir() and p not in paths[:n]]
 
 
 def user_folder() -> Path:
-    """Where bundles that a user adds are kept."""
-    return Path.home() / ".synthmri" / "Models"
+    """Where bundles that a user adds are kept. Raises BundleError for an account without a home directory."""
+    try:
+        return Path.home() / ".synthmri" / "Models"
+    except RuntimeError:
+        raise BundleError("This account has no home directory. Name a folder for bundles in SYNTHMRI_MODELS.") from None
 
 
 def load_bundle(name_or_folder: str | os.PathLike[str]) -> Bundle:
@@ -224,7 +231,7 @@ def read_metadata(folder: Path) -> dict[str, Any]:
 
 
 def check_section(folder: Path, section: dict[str, Any]) -> None:
-    """Raises BundleError unless task, network, arguments and hash have the right form."""
+    """Raises BundleError unless task, network, arguments, hash and priority have the right form."""
     network = section.get("network")
     well_formed = (
         isinstance(section.get("task"), str)
@@ -232,6 +239,7 @@ def check_section(folder: Path, section: dict[str, Any]) -> None:
         and isinstance(network, dict)
         and isinstance(network.get("name"), str)
         and isinstance(network.get("arguments"), dict)
+        and is_small_number(section.get("priority", 0))
     )
     if not well_formed:
         raise BundleError(f"The metadata of bundle '{folder.name}' is incomplete. Install the bundle again.")

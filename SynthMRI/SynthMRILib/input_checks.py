@@ -125,7 +125,8 @@ def _check_lowest(volume: Volume, lowest: float) -> list[Finding]:
         return [_warning("volume-ct", message)]
     if lowest < 0:
         share = 100 * np.count_nonzero(volume.voxels < 0) / volume.voxels.size
-        message = f"{share:.2g} % of the voxels are negative (lowest {lowest:g}), which an MR magnitude never is."
+        shown = f"{share:.0f}" if share >= 10 else f"{share:.2g}"
+        message = f"{shown} % of the voxels are negative (lowest {lowest:g}), which an MR magnitude never is."
         return [_warning("volume-negative", message)]
     return []
 

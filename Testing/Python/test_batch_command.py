@@ -198,6 +198,8 @@ def test_a_lost_computing_process_costs_one_more_attempt(tmp_path):
         (["--set", "colour=red"], "--set colour=red: write NAME=VALUE"),
         (["--set", "factor=two"], "--set factor=two: the value must be like 2."),
         (["--set", "factor=3", *BSPLINE], "Factor 3 is not available. Choose factor 2."),
+        (["--set", "keep_acquired=true", *BSPLINE], "Acquired"),
+        (["--device", "nonsense", *BSPLINE], "Unknown device 'nonsense'."),
         (["--workers", "0"], "The number of workers must be at least 1, not 0."),
         (["--bundle", "nowhere"], "There is no bundle 'nowhere'."),
         ([*BSPLINE, "--scheduler", "tcp://127.0.0.1:9"], "No Dask scheduler answers at 'tcp://127.0.0.1:9';"),
@@ -210,6 +212,14 @@ def test_what_cannot_be_started_is_said_in_one_line(words, message, tmp_path, ca
     assert run(tmp_path / "in", tmp_path / "out", *words) == 2
     told = capsys.readouterr().err
     assert told.startswith(f"synthmri: {message}") and told.count("\n") == 1
+
+
+def test_the_uncertainty_of_a_task_takes_the_bundle_of_that_task(tmp_path, monkeypatch):
+    monkeypatch.setenv("SYNTHMRI_MODELS", str(tmp_path / "models"))
+    for task in ("super-resolution", "denoising"):
+        make_bundle(tmp_path / "models" / task, task=task)
+    chosen = make_settings("uncertainty", {"task": "denoising"}, output=tmp_path / "out")
+    assert chosen.bundle_facts["name"] == "denoising"
 
 
 def test_an_output_folder_that_cannot_be_made_is_said(tmp_path, capsys):

@@ -11,6 +11,7 @@ import pytest
 import torch
 from bundle_support import a_network, make_bundle
 from SynthMRILib import bundles
+from SynthMRILib.bundle_store import is_own
 from SynthMRILib.bundles import Bundle, best_bundle, find_bundles, load_bundle
 from SynthMRILib.errors import BundleError, InputError
 from SynthMRILib.training.export import write_bundle
@@ -77,6 +78,11 @@ SPOILED = {
         lambda b: change_metadata(b, lambda s: s["network"]["arguments"].update(features="$import os")),
         "not plain numbers",
     ),
+    "unknown argument": (
+        lambda b: change_metadata(b, lambda s: s["network"]["arguments"].update(wings=2)),
+        "do not fit its network",
+    ),
+    "priority in words": (lambda b: change_metadata(b, lambda s: s.update(priority="high")), "incomplete"),
     "huge argument": (
         lambda b: change_metadata(b, lambda s: s["network"]["arguments"].update(features=10**9)),
         "not plain numbers",
@@ -102,6 +108,18 @@ def test_a_spoiled_bundle_is_refused_with_its_reason(a_bundle: Bundle, case: str
     spoil(a_bundle)
     with pytest.raises(BundleError, match=reason):
         load_bundle(a_bundle.folder).build_network()
+
+
+def test_an_account_without_a_home_still_has_the_shipped_bundles(monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_home() -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.delenv("SYNTHMRI_MODELS", raising=False)
+    monkeypatch.setattr(Path, "home", staticmethod(no_home))
+    shipped = find_bundles("super-resolution")
+    assert shipped and not is_own(shipped[0])
+    with pytest.raises(BundleError, match="no home directory"):
+        bundles.user_folder()
 
 
 def test_a_missing_bundle_names_those_that_are_there(a_bundle: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -95,6 +95,26 @@ def test_the_audit_warns_on_standard_error(tmp_path, capsys):
     assert "A trivial classifier tells" in printed.err
 
 
+def test_the_audit_says_what_it_could_not_test(tmp_path, capsys):
+    plan = write_plan(tmp_path / "source", subjects=2, questions={"real": QUESTIONS["real"]})
+    assert synthmri("readers", tmp_path / "study", "--create", plan) == 0
+    capsys.readouterr()
+    assert synthmri("readers", tmp_path / "study", "--audit") == 0
+    told = capsys.readouterr().out
+    assert "not tested" in told and "too few cases" in told.lower() and "nan" not in told
+
+
+def test_a_synthetic_volume_is_no_acquired_one(tmp_path, capsys):
+    plan = write_plan(tmp_path / "source", questions={"real": QUESTIONS["real"]})
+    words = json.loads(plan.read_text())
+    other = {"acquired": "synthetic", "synthetic": "acquired"}
+    words["arms"] = {arm: other[kind] for arm, kind in words["arms"].items()}
+    plan.write_text(json.dumps(words), encoding="utf-8-sig")
+    assert synthmri("readers", tmp_path / "study", "--create", plan) == 2
+    assert "marked as synthetic" in capsys.readouterr().err
+    assert not (tmp_path / "study").exists()
+
+
 @pytest.mark.parametrize(
     "arguments, expected",
     [

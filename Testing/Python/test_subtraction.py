@@ -14,7 +14,7 @@ from SynthMRILib.cli import main
 from SynthMRILib.errors import InputError
 from SynthMRILib.longitudinal.changes import ENLARGING, NEW, RESOLVED, SHRINKING, find_changes, matched
 from SynthMRILib.longitudinal.halfway import FLIP, matrix_of, square_root, transform_of
-from SynthMRILib.longitudinal.subtraction import subtract
+from SynthMRILib.longitudinal.subtraction import check_visits, subtract
 from SynthMRILib.volume import Grid, Volume
 from SynthMRILib.volume_io import write_volume
 
@@ -134,6 +134,32 @@ def test_a_visit_without_flair_is_refused():
         subtract(flair(a_brain()), {"t1": flair(a_brain())["flair"]})
 
 
+def test_a_volume_that_cannot_be_compared_is_refused_and_named():
+    good, bad = a_brain(seed=1), a_brain(seed=2)
+    bad[20, 20, 20] = np.nan
+    with pytest.raises(InputError, match=r"FLAIR of the second visit: Voxels that are not finite .*: 1;"):
+        subtract(flair(good), flair(bad), registered=True)
+    with pytest.raises(InputError, match="T1 of the first visit: All voxels have the same value"):
+        subtract({**flair(good), "t1": Volume(np.ones_like(good), GRID)}, flair(good))
+    with pytest.raises(InputError, match=r"Unknown method 'magic'. Choose one of: auto,.* none"):
+        subtract(flair(good), flair(good), method="magic")
+    synthetic = Volume(good, GRID, header={"Synthetic": True})
+    assert [f.code for f in check_visits(flair(good), {"flair": synthetic})] == ["volume-synthetic"]
+
+
+@pytest.mark.parametrize("noise", [0.0, 0.1])
+def test_a_lesion_is_found_in_visits_that_are_alike_but_for_it(noise):
+    """Painted into a copy, as one would to see whether the command works; most of the brain is far from it."""
+    shape = (110, 110, 110)
+    grid, brain = Grid.from_spacing(shape, (1.0, 1.0, 1.0)), ball(shape, (55, 55, 55), 50)
+    rng = np.random.default_rng(4)
+    first = np.where(brain, 100 + 10 * rng.standard_normal(shape), 0).astype(np.float32)
+    second = first + noise * np.where(brain, rng.standard_normal(shape), 0).astype(np.float32)
+    second[52:58, 52:58, 30:36] += 80
+    (found,) = find_changes(first, second, brain, grid).candidates
+    assert found.kind == NEW and 100 < found.volume_mm3 < 350
+
+
 def test_dark_changes_of_fluid_are_no_lesions():
     flat = [np.where(BRAIN, 100 + np.random.default_rng(n).normal(0, 8, SHAPE), 0).astype(np.float32) for n in (1, 2)]
     assert find_changes(with_lesion(flat[0], 4, step=-60), flat[1], BRAIN, GRID).candidates == []
@@ -151,6 +177,9 @@ def test_the_command_writes_maps_and_a_table(tmp_path, capsys):
         rows = list(csv.DictReader(file))
     assert [row["kind"] for row in rows] == ["new"] and float(rows[0]["volume_mm3"]) > 100
     record = json.loads((tmp_path / "out" / "candidates.json").read_text("utf-8"))
+    assert record["provenance"]["parameters"] == {"method": "auto", "registered": True}
     assert record["provenance"]["synthetic"] and len(record["candidates"]) == 1
     assert {p.name for p in (tmp_path / "out").glob("*.nii.gz")} >= {"flair_difference.nii.gz", "flair_z.nii.gz"}
     assert main(words) == 2 and "not empty" in capsys.readouterr().err
+    (tmp_path / "file").write_text("")
+    assert main([*words[:3], str(tmp_path / "file")]) == 2 and "'file' is a file" in capsys.readouterr().err

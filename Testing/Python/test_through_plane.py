@@ -134,6 +134,7 @@ def test_a_spacing_of_zero_is_the_automatic_one() -> None:
 
 BAD = {
     "two lengths": ({"spacing": [1.0, 1.0]}, "three lengths"),
+    "a word as a length": ({"spacing": ["a", 1.0, 1.0]}, "not a x 1 x 1"),
     "a tiny spacing": ({"spacing": [1.0, 1.0, 0.01]}, "between 0.1 and 10 mm"),
     "a gap as large as the distance": ({"gap": 4.0, "spacing": [1, 1, 1]}, "must be smaller than the distance"),
     "a negative gap": ({"gap": -1.0}, "must not be negative"),
@@ -152,13 +153,26 @@ def test_bad_wishes_get_one_sentence(case: str) -> None:
         )
 
 
-def test_slices_beyond_training_and_thin_ones_are_told() -> None:
+def test_slices_beyond_training_and_thin_ones_are_told(a_bundle: Bundle) -> None:
     _, thick = thick_volume()
-    codes = [
-        [f.code for f in TASK.check({"input": thick}, None, ThroughPlaneParameters(spacing=s))]
-        for s in ([0.5, 0.5, 0.5], [1.0, 1.0, 1.0], [1.0, 1.0, 4.0])
-    ]
-    assert codes == [["slices-thick"], [], ["slices-thin"]]
+    spacings = ([0.5, 0.5, 0.5], [1.0, 1.0, 1.0], [1.0, 1.0, 4.0])
+    told = {
+        bundle: [
+            [f.code for f in TASK.check({"input": thick}, bundle, ThroughPlaneParameters(spacing=s))] for s in spacings
+        ]
+        for bundle in (a_bundle, None)
+    }
+    assert told[a_bundle] == [["slices-thick"], [], ["slices-thin"]]
+    assert told[None] == [[], [], ["slices-thin"]], "total variation was not trained"
+
+
+def test_memory_is_that_of_what_will_run(a_bundle: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("SynthMRILib.through_plane.request.total_memory", lambda: 1e5)
+    inputs, parameters = {"input": thick_volume()[1]}, ThroughPlaneParameters(spacing=[1.0, 1.0, 1.0])
+    assert [f.code for f in TASK.check(inputs, None, parameters)] == ["slices-memory"], (
+        "total variation, as none is there"
+    )
+    assert "slices-memory" not in [f.code for f in TASK.check(inputs, a_bundle, parameters)]
 
 
 def test_the_distance_to_slices_is_zero_at_their_centers() -> None:

@@ -206,6 +206,28 @@ def test_a_blend_with_another_contrast_is_refused_before_any_work(
     assert not (tmp_path / "maps").exists()
 
 
+def test_lesions_and_points_beside_the_volume_are_refused_before_any_work(
+    a_bundle: Bundle, tmp_path: Path, capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shape = (20, 22, 24)
+    grid, mask = placed_grid(shape, spacing=(1, 1, 1)), np.zeros(shape, np.float32)
+    write_volume(Volume(head_like(shape), grid), tmp_path / "in.nrrd")
+    write_volume(Volume(mask, grid), tmp_path / "empty.nrrd")
+    mask[5, 5, 5] = 1
+    away = Grid.from_spacing(shape, (1, 1, 1)).ijk_to_ras + np.array([[0, 0, 0, 500.0]] * 3 + [[0] * 4])
+    write_volume(Volume(mask, Grid(shape, away)), tmp_path / "away.nrrd")
+    (tmp_path / "points.csv").write_text("900,0,0\n")
+    monkeypatch.setattr(type(get_task("uncertainty")), "run", lambda *_: pytest.fail("the work began"))
+    words = ["uncertainty", "super-resolution", str(tmp_path / "in.nrrd"), "--bundle", str(a_bundle.folder)]
+    for option, name, reason in (
+        ("--lesions", "empty.nrrd", "holds no lesion"),
+        ("--lesions", "away.nrrd", "holds no lesion"),
+        ("--points", "points.csv", "Point 1 lies outside"),
+    ):
+        assert cli.main([*words, option, str(tmp_path / name), "--output", str(tmp_path / "maps")]) == 2
+        assert reason in capsys.readouterr().err
+
+
 def test_blocks_of_each_volume_calibrate_like_all_of_it(a_bundle: Bundle) -> None:
     shape = (64, 68, 70)
     texture = ndimage.gaussian_filter(np.random.default_rng(0).normal(size=shape), 1.5)

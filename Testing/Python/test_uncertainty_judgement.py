@@ -223,6 +223,11 @@ def test_points_come_from_a_table_and_bad_ones_are_refused(tmp_path: Path) -> No
     path = tmp_path / "points.csv"
     path.write_text("R,A,S\n# a comment\n1,2,3\n-4.5, 5, 6, more\n")
     assert read_points(path) == [(1, 2, 3), (-4.5, 5, 6)]
+    path.write_bytes(b"\xef\xbb\xbfR,A,S\n1,2,3\n")
+    assert read_points(path) == [(1, 2, 3)], "as spreadsheets write it"
+    path.write_bytes("R,A,S\n1,2,3\n".encode("utf-16"))
+    with pytest.raises(InputError, match="not text in UTF-8"):
+        read_points(path)
     for text, words in (("R,A,S\n", "holds no point"), ("1,2\n", "not R, A, S")):
         path.write_text(text)
         with pytest.raises(InputError, match=words):

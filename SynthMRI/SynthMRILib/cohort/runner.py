@@ -61,9 +61,10 @@ def run_batch(
             if waiting:
                 _run(waiting, manifest, backend, records, watcher)
         except KeyboardInterrupt:
+            again = "the same command without --overwrite" if settings.overwrite else "the same command"
             raise Cancelled(
                 f"Stopped: {done_before + _count_new(records, waiting)} of {len(cases)} cases are finished; "
-                "the same command goes on with the others."
+                f"{again} goes on with the others."
             ) from None
         finally:
             manifest.sweep(cases)

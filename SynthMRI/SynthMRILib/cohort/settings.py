@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ import numpy as np
 
 from .. import __version__
 from ..bundles import Bundle, best_bundle, load_bundle
-from ..errors import BundleError
+from ..errors import BundleError, ResourceError
 from ..findings import raise_on_error
 from ..provenance import bundle_facts
 from ..tasks import get_task
@@ -20,14 +21,8 @@ from ..tasks.base import Parameters
 from ..volume import Grid, Volume
 from .cases import Case, input_signature
 
-#: Tasks that need a bundle when their method is the network, and the task whose bundles they use.
-BUNDLE_TASKS = {
-    "super-resolution": "super-resolution",
-    "through-plane": "through-plane",
-    "denoising": "denoising",
-    "motion-correction": "motion-correction",
-    "uncertainty": "super-resolution",
-}
+#: Tasks that need a bundle when their method is the network.
+BUNDLE_TASKS = ("super-resolution", "through-plane", "denoising", "motion-correction")
 #: What the main output of a task is called in file names, where it is not the task's name.
 MAIN_LABELS = {"uncertainty": "mean"}
 
@@ -107,10 +102,12 @@ def make_settings(
 def chosen_bundle(task: str, parameters: Parameters, bundle: str | None) -> Bundle | None:
     if bundle is not None:
         return load_bundle(bundle)
-    if task not in BUNDLE_TASKS or getattr(parameters, "method", "network") != "network":
+    # The uncertainty of a task needs the bundle of that task.
+    needed = getattr(parameters, "task", task) if task == "uncertainty" else task
+    if needed not in BUNDLE_TASKS or getattr(parameters, "method", "network") != "network":
         return None
     try:
-        return best_bundle(BUNDLE_TASKS[task])
+        return best_bundle(needed)
     except BundleError:
         if hasattr(get_task(task), "fallback_method"):
             return None
@@ -124,4 +121,18 @@ def check_parameters(task: str, parameters: Parameters, bundle: Bundle | None) -
     inputs = {role.name: volume for role in get_task(task).roles}
     findings = get_task(task).check(inputs, bundle, parameters)
     names = {*parameters.as_dict(), "bundle-task"}
+    names |= {name.replace("_", "-") for name in names}
     raise_on_error(finding for finding in findings if finding.code in names)
+    check_machine(parameters)
+
+
+def check_machine(parameters: Parameters) -> None:
+    """Raise InputError for a device or precision that no machine has; this one need not be where cases run."""
+    from ..inference.precision import resolve_device, resolve_precision
+
+    device = "auto"
+    with suppress(ResourceError):
+        device = resolve_device(getattr(parameters, "device", "auto"))
+    precision = getattr(parameters, "precision", "auto")
+    if precision != "float16":
+        resolve_precision(precision, resolve_device("cpu") if device == "auto" else device)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from dataclasses import asdict
+from math import isnan
 from pathlib import Path
 from typing import Any
 
@@ -81,9 +82,12 @@ def audit(arguments: argparse.Namespace, study: Any) -> int:
         "comparisons": [{**asdict(c), "area": _defined(c.area), "p": _defined(c.p)} for c in comparisons],
         "findings": [finding.as_dict() for finding in findings],
     }
-    warn(findings)
-    rows = [f"{' and '.join(c.arms)}: area {c.area:.2f}" for c in comparisons]
-    return finish(arguments, facts, "\n".join([*rows, f"{len(findings)} findings"]))
+    if arguments.json:
+        warn(findings)
+    areas = ["not tested" if isnan(c.area) else f"area {c.area:.2f}" for c in comparisons]
+    rows = [f"{' and '.join(c.arms)}: {area}" for c, area in zip(comparisons, areas)]
+    rows += [f"{finding.severity}: {finding.message}" for finding in findings] or ["no findings"]
+    return finish(arguments, facts, "\n".join(rows))
 
 
 def status(arguments: argparse.Namespace, study: Any) -> int:

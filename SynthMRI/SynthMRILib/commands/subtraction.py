@@ -14,7 +14,7 @@ from .. import INTENDED_USE
 from ..errors import InputError
 from ..provenance import make_provenance
 from ..volume_io import read_volume, write_volume
-from .common import ConsoleProgress, chosen_bundle, print_json
+from .common import ConsoleProgress, chosen_bundle, print_json, warn
 from .result_folder import check_folder, earlier_results, new_results
 from .targets import check_apart
 
@@ -45,24 +45,21 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    from ..longitudinal.subtraction import subtract
+    from ..longitudinal.subtraction import check_visits, subtract
 
     folder: Path = arguments.output
+    check_folder(folder)
     if folder.exists() and any(folder.iterdir()) and not arguments.overwrite:
         raise InputError(f"The folder '{folder.name}' is not empty. Choose another one or add --overwrite.")
-    check_folder(folder)
     paths = [arguments.first, arguments.second, *(p for name in FURTHER for p in getattr(arguments, name) or ())]
     check_apart([*(folder / name for name in TABLES), *earlier_results(folder, TASK, TABLES)], paths)
     visits = [read_visit(arguments, n) for n in range(2)]
-    result = subtract(
-        *visits,
-        bundle=chosen_bundle(arguments),
-        method=arguments.method,
-        registered=arguments.registered,
-        progress=ConsoleProgress(),
-    )
+    bundle, choice = chosen_bundle(arguments), {"method": arguments.method}
+    warn(check_visits(*visits, bundle=bundle, **choice))
+    parameters = {**choice, "registered": arguments.registered}
+    result = subtract(*visits, bundle=bundle, **parameters, progress=ConsoleProgress())
     inputs = {f"visit{n + 1}-{name}": volume for n, visit in enumerate(visits) for name, volume in visit.items()}
-    provenance = make_provenance(task=TASK, inputs=inputs, parameters={}, bundle=None, **result.facts)
+    provenance = make_provenance(task=TASK, inputs=inputs, parameters=parameters, bundle=bundle, **result.facts)
     rows = result.table()
     record = {"candidates": rows, "provenance": provenance}
     earlier = partial(earlier_results, folder, TASK, TABLES)

@@ -75,7 +75,8 @@ def check_apart(targets: Iterable[Path], inputs: Iterable[Path | None]) -> None:
             )
         folder = next((folders[parent] for parent in _same(target).parents if parent in folders), None)
         if folder is not None and target.exists():
-            raise InputError(f"'{target.name}' lies in the input '{folder.name}'. Choose another place for the output.")
+            name = folder.resolve().name
+            raise InputError(f"'{target.name}' lies in the input '{name}'. Choose another place for the output.")
 
 
 def belongings_of(path: Path) -> list[Path]:

@@ -88,3 +88,5 @@ def read_config(path: Path) -> dict[str, Any]:
         raise InputError(f"There is no configuration '{path.name}'.") from None
     except json.JSONDecodeError as error:
         raise InputError(f"The configuration '{path.name}' is not JSON (line {error.lineno}: {error.msg}).") from None
+    except UnicodeDecodeError:
+        raise InputError(f"The configuration '{path.name}' is not text in UTF-8. Save it as such.") from None

@@ -111,10 +111,12 @@ def _add_calibrate(subparsers: argparse._SubParsersAction) -> None:
 
 
 def run_uncertainty(arguments: argparse.Namespace) -> int:
+    from ..uncertainty.lesions import check_places
+
     folder: Path = arguments.output
+    check_folder(folder)
     if folder.exists() and any(folder.iterdir()) and not arguments.overwrite:
         raise InputError(f"The folder '{folder.name}' is not empty. Choose another one or add --overwrite.")
-    check_folder(folder)
     judged, task = network_task(arguments.task), get_task("uncertainty")
     if arguments.blend and getattr(judged, "another_contrast", False):
         raise InputError(f"{NOTHING_TO_BLEND} Leave out --blend.")
@@ -127,6 +129,8 @@ def run_uncertainty(arguments: argparse.Namespace) -> int:
     if not inputs:
         raise InputError(f"No input is given. Inputs of {judged.name}: {', '.join(r.name for r in judged.roles)}.")
     given = reader_material(arguments)
+    first = next(iter(inputs.values()))
+    check_places(first.grid, lesions=given.get("lesions"), points=given.get("points", ()))
     parameters = task.parameters_class.from_dict(
         {
             **run_parameters(arguments),

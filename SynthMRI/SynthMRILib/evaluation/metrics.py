@@ -37,9 +37,11 @@ HFEN_RADIUS = 7
 
 
 def data_range(reference: np.ndarray) -> float:
-    """99.5th percentile of the non-zero voxels. Raises InputError when the volume holds no positive signal."""
+    """99.5th percentile of the non-zero voxels. Raises InputError when there is none, or no positive signal."""
     peak = reference_intensity(reference)
-    if not np.isfinite(peak) or peak <= 0:
+    if not np.isfinite(peak):
+        raise InputError("The reference holds voxels that are not finite (NaN or infinite). Replace them first.")
+    if peak <= 0:
         raise InputError("The reference holds no positive signal, so no figure of quality can be taken against it.")
     return peak
 

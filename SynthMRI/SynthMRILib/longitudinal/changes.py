@@ -20,6 +20,9 @@ from ..volume import Grid
 NEW, ENLARGING, SHRINKING, RESOLVED = KINDS = ("new", "enlarging", "shrinking", "resolved")
 #: Larger z than this do not count more when the local variation is taken.
 CLIPPED_Z = 3.0
+#: Between real visits z has a median energy of about 1. One far below comes from visits that differ by less than the 1 %
+#: that `expected_deviation` assumes at least, and would make a lesion the only thing that varies.
+LEAST_ENERGY = 0.1
 CONNECTED = np.ones((3, 3, 3), dtype=bool)
 
 
@@ -170,10 +173,12 @@ def local_excess(z: np.ndarray, brain: np.ndarray, grid: Grid, *, sigma_mm: floa
     """By how much z varies more around a voxel than in most of the brain, at least 1; float32 (k, j, i).
 
     Where slices of both visits average other anatomy, every edge differs; one lesion does not raise it, because large
-    values count no more than CLIPPED_Z.
+    values count no more than CLIPPED_Z. Where visits are nearly equal z varies less in most of the brain than noise
+    would, and a lesion is not held against that.
     """
     energy = inside_blur(np.minimum(np.abs(z), CLIPPED_Z) ** 2, brain, grid, sigma_mm=sigma_mm)
-    return np.sqrt(np.maximum(energy / max(float(np.median(energy[brain])), 1e-9), 1)).astype(np.float32)
+    usual = max(float(np.median(energy[brain])), LEAST_ENERGY)
+    return np.sqrt(np.maximum(energy / usual, 1)).astype(np.float32)
 
 
 def beyond_range(

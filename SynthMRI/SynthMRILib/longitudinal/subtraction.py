@@ -17,13 +17,17 @@ from .. import INTENDED_USE
 from ..bundles import Bundle
 from ..dir_synthesis.brain import RULE
 from ..dir_synthesis.preprocessing import brain_mask, is_stripped
-from ..errors import InputError
+from ..findings import Finding, raise_on_error
+from ..input_checks import check_volume
 from ..progress import Progress, no_progress, part_of
 from ..volume import Volume
 from .changes import Candidate, ChangeRule, Changes, find_changes
 from .halfway import HalfwaySpace, halfway_space
 
 Visit = Mapping[str, Volume]
+#: What a synthetic DIR may be made from beside FLAIR.
+FURTHER_CONTRASTS = ("t1", "t2")
+NO_DIR = "none"
 #: Thinner slices than this need no tolerance for where they lie [mm].
 ISOTROPIC_MM = 1.5
 
@@ -90,11 +94,9 @@ def subtract(
         registered: the FLAIR volumes of both visits are aligned already.
 
     Raises:
-        InputError: FLAIR is missing, no brain is found, or the visits do not register.
+        InputError: FLAIR is missing, a volume is none to compare, no brain is found, or the visits do not register.
     """
-    for visit, name in ((first, "first"), (second, "second")):
-        if "flair" not in visit:
-            raise InputError(f"The {name} visit has no FLAIR volume; give one for each visit.")
+    raise_on_error(check_visits(first, second, bundle=bundle, method=method))
     rule = rule or ChangeRule()
     brains = [visit_brain(visit) for visit in (first, second)]
     progress(0.1, "Registering the visits")
@@ -124,6 +126,36 @@ def subtract(
     return Subtraction(space, changes, brain, facts)
 
 
+def check_visits(first: Visit, second: Visit, *, bundle: Bundle | None = None, method: str = "auto") -> list[Finding]:
+    """What keeps the visits from being compared, or what their owner should know; see `subtract`."""
+    from ..tasks.synthetic_dir import METHODS
+
+    findings = []
+    if method not in (*METHODS, NO_DIR):
+        known = ", ".join((*METHODS, NO_DIR))
+        findings.append(Finding("error", "method", f"Unknown method '{method}'. Choose one of: {known}."))
+    for visit, name in ((first, "first"), (second, "second")):
+        if "flair" not in visit:
+            text = f"The {name} visit has no FLAIR volume; give one for each visit."
+            findings.append(Finding("error", "visit-flair", text))
+        for role in ("flair", *FURTHER_CONTRASTS):
+            found = check_volume(visit[role]) if role in visit else []
+            which = f"{role.upper()} of the {name} visit"
+            findings += [Finding(f.severity, f.code, f"{which}: {f.message}") for f in found]
+    if bundle is not None and (method == NO_DIR or not shared_contrasts(first, second)):
+        text = (
+            f"The bundle '{bundle.name}' has nothing to make a synthetic DIR from. Give T1w or T2w of both visits "
+            f"and a method other than {NO_DIR}, or leave the bundle out."
+        )
+        findings.append(Finding("error", "bundle-unused", text))
+    return findings
+
+
+def shared_contrasts(first: Visit, second: Visit) -> list[str]:
+    """What both visits have beside FLAIR."""
+    return [name for name in FURTHER_CONTRASTS if name in first and name in second]
+
+
 def half_slice(*volumes: Volume) -> float:
     """Half of the thickest slice of some volumes [mm]; zero for voxels of about 1 mm."""
     thickest = max(max(volume.grid.spacing) for volume in volumes)
@@ -149,8 +181,8 @@ def synthetic_dirs(
     """DIR of both visits on the grid of their FLAIR, made from the same contrasts; none when FLAIR is all there is."""
     from ..tasks import get_task
 
-    shared = [name for name in ("t1", "t2") if all(name in visit for visit in visits)]
-    if not shared or method == "none":
+    shared = shared_contrasts(*visits)
+    if not shared or method == NO_DIR:
         return []
     task = get_task("synthetic-dir")
     parameters = task.parameters_class(method=method)

@@ -116,6 +116,11 @@ def _write_cases(
             progress(done / len(codes), f"Case {done + 1} of {len(codes)}")
             name = f"cases/{code}/{role}.nii"
             volume = _read(source, role)
+            if role == "main" and plan["arms"][case["arm"]] == "acquired" and volume.header.get("Synthetic"):
+                raise InputError(
+                    f"A volume of the arm '{case['arm']}' is marked as synthetic, but the plan says that this arm is "
+                    "acquired. Correct the plan."
+                )
             sources[code][role] = {"sha256": volume_sha256(volume), "provenance": _provenance(source)}
             is_scaled = plan["intensity"] == "levels" and role not in KEPT_ROLES
             bare = Volume(to_levels(volume.voxels) if is_scaled else volume.voxels, volume.grid)

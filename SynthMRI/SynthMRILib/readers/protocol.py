@@ -17,7 +17,7 @@ LEVELS = (0.0, 1000.0)
 def read_json(path: Path, what: str) -> dict[str, Any]:
     """An object of a JSON file. Raises InputError in words of what the file is."""
     try:
-        value = json.loads(path.read_text(encoding="utf-8"))
+        value = json.loads(path.read_text(encoding="utf-8-sig"))
     except FileNotFoundError:
         raise InputError(f"There is no {what} '{path.name}' at that place; check the path.") from None
     except (json.JSONDecodeError, UnicodeDecodeError) as error:

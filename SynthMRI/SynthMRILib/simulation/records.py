@@ -16,7 +16,12 @@ from ..errors import InputError
 
 
 def sample_generator(seed: int, index: int = 0) -> np.random.Generator:
-    """The generator of sample `index` of a run: depends on nothing else, so any number of workers gives the same."""
+    """The generator of sample `index` of a run: depends on nothing else, so any number of workers gives the same.
+
+    Raises InputError for a negative seed.
+    """
+    if seed < 0:
+        raise InputError(f"The seed must not be negative, as {seed} is.")
     return np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(index,)))
 
 

@@ -8,7 +8,7 @@ finding says so. Method "bspline" is the interpolation alone.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -78,6 +78,8 @@ class ThroughPlane:
         ]
         if any(f.severity == "error" for f in findings):
             return findings
+        if parameters.method == "network" and bundle is None and installed_bundle()[0] is None:
+            parameters = replace(parameters, method=self.fallback_method)  # which is what will run
         return [*findings, *check_slices(inputs["input"].grid, parameters)]
 
     def run(

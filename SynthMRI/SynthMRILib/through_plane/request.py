@@ -46,7 +46,7 @@ def check_parameters(parameters: ThroughPlaneParameters) -> list[Finding]:
         text = f"Unknown slice profile '{parameters.profile}'. Choose one of: {', '.join(PROFILES)}."
         return [Finding("error", "profile", text)]
     if parameters.spacing and (len(parameters.spacing) != 3 or not all(map(is_possible, parameters.spacing))):
-        shown = " x ".join(f"{s:g}" for s in parameters.spacing)
+        shown = " x ".join(f"{s:g}" if isinstance(s, int | float) else str(s) for s in parameters.spacing)
         text = f"The spacing must be three lengths between {LEAST:g} and {MOST:g} mm, or 0 for automatic, not {shown}."
         return [Finding("error", "spacing", text)]
     if parameters.gap < 0:
@@ -58,7 +58,7 @@ def check_parameters(parameters: ThroughPlaneParameters) -> list[Finding]:
 
 def is_possible(spacing: float) -> bool:
     """Whether a spacing [mm], 0 for automatic, can be asked for."""
-    return spacing == 0 or LEAST <= spacing <= MOST
+    return isinstance(spacing, int | float) and (spacing == 0 or LEAST <= spacing <= MOST)
 
 
 def check_slices(grid: Grid, parameters: ThroughPlaneParameters) -> list[Finding]:

@@ -127,7 +127,7 @@ def listed(path: Path) -> list[Case]:
         return [_listed_case(entry, path.parent, n) for n, entry in enumerate(entries, 1)]
     except FileNotFoundError:
         raise InputError(f"There is no list of cases '{path.name}'.") from None
-    except (json.JSONDecodeError, KeyError, TypeError, AttributeError):
+    except (ValueError, KeyError, TypeError, AttributeError):
         raise InputError(
             f"'{path.name}' is not a list of cases: JSON objects with 'reference' and 'inputs' by role are needed."
         ) from None

@@ -10,7 +10,7 @@ from scipy import ndimage
 
 from ..errors import InputError
 from ..intensity import reference_intensity
-from ..volume import Volume
+from ..volume import Grid, Volume
 from .blending import resampled
 from .findings import SIGNAL_SHARE, side_of
 
@@ -18,6 +18,8 @@ from .findings import SIGNAL_SHARE, side_of
 POINT_RADIUS_MM = 3.0
 #: Below the first percentage of the voxels with signal the variance is called low, above the second one high.
 LOW_RANK, HIGH_RANK = 50.0, 90.0
+NO_LESION = "The segmentation holds no lesion inside of the volume. Choose the one that belongs to it."
+OUTSIDE = "Point {} lies outside of the volume. Move it, or remove it."
 RANK_RULE = (
     f"rank: share of the voxels with signal whose total is lower than the lesion's median; below {LOW_RANK:g} % low, "
     f"above {HIGH_RANK:g} % high"
@@ -55,6 +57,26 @@ class LesionUncertainty:
         )
 
 
+def check_places(
+    grid: Grid, *, lesions: Volume | None = None, points: Sequence[tuple[float, float, float]] = ()
+) -> None:
+    """Raises InputError where no lesion, or a point (RAS, mm), lies in a volume on this grid: before it is sampled."""
+    if lesions is not None:
+        places = lesions.grid.index_to_ras(np.argwhere(lesions.voxels > 0.5)[:, ::-1])
+        if not _inside(grid, places).any():
+            raise InputError(NO_LESION)
+    for number, point in enumerate(points, 1):
+        if not _inside(grid, np.array([point]), reach_mm=POINT_RADIUS_MM).all():
+            raise InputError(OUTSIDE.format(number))
+
+
+def _inside(grid: Grid, places: np.ndarray, *, reach_mm: float = 0.0) -> np.ndarray:
+    """Whether places (n, 3) in RAS [mm] lie in the voxels of a grid, or at most so far from them along its axes."""
+    border = 0.5 + reach_mm / np.array(grid.spacing)
+    index = grid.ras_to_index(places)
+    return ((index >= -border) & (index <= np.array(grid.size) - 1 + border)).all(axis=1)
+
+
 def lesion_uncertainty(total: Volume, image: Volume, lesions: Volume) -> list[LesionUncertainty]:
     """One entry for each lesion of a segmentation, in the order of their labels.
 
@@ -70,7 +92,7 @@ def lesion_uncertainty(total: Volume, image: Volume, lesions: Volume) -> list[Le
         labels, _ = ndimage.label(labels, np.ones((3, 3, 3)))
     found = [np.argwhere(labels == n) for n in np.unique(labels) if n > 0]
     if not found:
-        raise InputError("The segmentation holds no lesion inside of the volume. Choose the one that belongs to it.")
+        raise InputError(NO_LESION)
     return _described(total, image, found)
 
 
@@ -86,7 +108,7 @@ def point_uncertainty(
         near = np.linalg.norm(total.grid.index_to_ras(ijk) - point, axis=1) <= POINT_RADIUS_MM
         ijk = ijk[near & ((ijk >= 0) & (ijk < total.grid.size)).all(axis=1)]
         if not len(ijk):
-            raise InputError(f"Point {number} lies outside of the volume. Move it, or remove it.")
+            raise InputError(OUTSIDE.format(number))
         found.append(ijk[:, ::-1])
     return _described(total, image, found)
 

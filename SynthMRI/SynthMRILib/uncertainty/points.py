@@ -46,13 +46,16 @@ def _in_ras(position: list[float], system: str) -> Point:
 
 def _from_table(path: Path) -> list[Point]:
     points = []
-    with path.open(newline="", encoding="utf-8") as file:
-        for row in csv.reader(file):
-            if not row or not row[0].strip() or row[0].strip()[0].isalpha() or row[0].startswith("#"):
-                continue
-            try:
-                r, a, s = (float(value) for value in row[:3])
-            except ValueError:
-                raise InputError(f"'{path.name}' holds a line that is not R, A, S in mm: {','.join(row)}.") from None
-            points.append((r, a, s))
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError:
+        raise InputError(f"'{path.name}' is not text in UTF-8. Save the table as CSV in UTF-8.") from None
+    for row in csv.reader(text.splitlines()):
+        if not row or not row[0].strip() or row[0].strip()[0].isalpha() or row[0].startswith("#"):
+            continue
+        try:
+            r, a, s = (float(value) for value in row[:3])
+        except ValueError:
+            raise InputError(f"'{path.name}' holds a line that is not R, A, S in mm: {','.join(row)}.") from None
+        points.append((r, a, s))
     return points

@@ -102,7 +102,9 @@ def read_set(files: list[Path], frame: Frame, *, progress: Any = None) -> Volume
 def in_frame(volume: Volume, frame: Frame, *, name: str = "") -> np.ndarray:
     """float32 cube (k, j, i) along S, A, R, linearly interpolated after a blur that keeps out what is too fine."""
     reference = reference_intensity(volume.voxels)
-    if not np.isfinite(reference) or reference <= 0:
+    if not np.isfinite(reference):
+        raise InputError(f"The volume '{name}' holds voxels that are not finite (NaN or infinite). Replace them first.")
+    if reference <= 0:
         raise InputError(f"The volume '{name}' holds no positive signal; take it out of the set.")
     voxels = volume.voxels / reference
     spacing = np.array(volume.spacing[::-1])
