@@ -78,6 +78,7 @@ def test_motion_writes_its_labels_for_training(a_label_file, tmp_path):
 @pytest.mark.parametrize(
     ("options", "sentence"),
     (
+        (("--seed", "-1"), "The seed must not be negative, as -1 is."),
         (("--severity", "-1"), "--severity must be zero or more"),
         (("--field-strength", "0"), "--field-strength must be greater than zero"),
         (("--record", "missing.json"), "No such file"),
