@@ -20,8 +20,8 @@ from ..volume import Grid
 NEW, ENLARGING, SHRINKING, RESOLVED = KINDS = ("new", "enlarging", "shrinking", "resolved")
 #: Larger z than this do not count more when the local variation is taken.
 CLIPPED_Z = 3.0
-#: Between real visits z has a median energy of about 1. One far below comes from visits that differ by less than the 1 %
-#: that `expected_deviation` assumes at least, and would make a lesion the only thing that varies.
+#: Between real visits z has a median energy of about 1. One far below comes from visits that differ by less than the
+#: 1 % that `expected_deviation` assumes at least, and would make a lesion the only thing that varies.
 LEAST_ENERGY = 0.1
 CONNECTED = np.ones((3, 3, 3), dtype=bool)
 
