@@ -261,9 +261,10 @@ class SynthMRIReaderStudyTest(ScriptedLoadableModuleTest):
                     {"subject": f"s{n}", "arm": arm, "volumes": {"main": f"{arm}.nii.gz"}} for n, arm in enumerate("ab")
                 ],
             }
-            for level, arm in enumerate("ab", start=1):
+            for level, (arm, kind) in enumerate(plan["arms"].items(), start=1):
                 voxels = np.random.default_rng(level).uniform(0, 100, (12, 12, 12))
-                write_volume(Volume(voxels, Grid.from_spacing((12, 12, 12), (1, 1, 1))), folder / f"{arm}.nii.gz")
+                volume = Volume(voxels, Grid.from_spacing((12, 12, 12), (1, 1, 1)))
+                write_volume(volume, folder / f"{arm}.nii.gz", synthetic=kind == "synthetic")
             (folder / "plan.json").write_text(json.dumps(plan), encoding="utf-8")
             study = create_study(folder / "plan.json", folder / "study")
             logic = SynthMRIReaderStudyLogic()
