@@ -1,4 +1,15 @@
-"""What the estimate of severity is learned from: features of the volumes of packed pairs, kept beside the caches."""
+"""What the estimate of severity is learned from: features of the volumes of packed pairs, kept beside the caches.
+
+The caches in `build/motion` are made by `synthmri pack-motion`:
+
+    validate, validate1, validate2    --part validate --pairs 32 --seed 0, 1, 2
+    jumpsv                            --part validate --pairs 32 --seed 6 --jumps
+    train64                           --part train --pairs 64
+    train9                            --part train --pairs 48 --seed 9
+    jumps                             --part train --pairs 64 --seed 5 --jumps
+
+Features take about 9 s a volume on one core.
+"""
 
 from __future__ import annotations
 
