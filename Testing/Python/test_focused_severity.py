@@ -130,14 +130,17 @@ def test_the_regression_finds_a_bent_dependence_and_the_trend_goes_on_beyond_its
 def test_volumes_without_motion_do_not_hide_what_tells_more_motion_from_less():
     """One feature tells whether there was motion, the other how much; still volumes have any value of the latter."""
     rng = np.random.default_rng(5)
-    draw = lambda moved: {"whether": float(moved + 0.1 * rng.standard_normal()), "much": float(rng.uniform(-1, 1))}  # noqa: E731
+
+    def draw(moved: int) -> dict[str, float]:
+        return {"whether": float(moved + 0.1 * rng.standard_normal()), "much": float(rng.uniform(-1, 1))}
+
     rows = [draw(n % 2) for n in range(120)]
     severities = [float(np.exp(row["much"])) * (n % 2) for n, row in enumerate(rows)]
     model = fit_focused(rows, severities, names=("whether", "much"))
     assert model.weights[::2] == (0.0,) * 60, "how much is learned from volumes with motion alone"
-    others = [(draw(1), 1.0) for _ in range(40)]
-    found = [severity_of_log(model.logarithm(row), OFFSET_MM) for row, _ in others]
-    assert stats.spearmanr(found, [row["much"] for row, _ in others]).statistic > 0.95
+    others = [draw(1) for _ in range(40)]
+    found = [severity_of_log(model.logarithm(row), OFFSET_MM) for row in others]
+    assert stats.spearmanr(found, [row["much"] for row in others]).statistic > 0.95
     still = [severity_of_log(model.logarithm(draw(0)), OFFSET_MM) for _ in range(40)]
     assert max(still) < 0.1 < 0.3 < min(found)
     row = draw(0)

@@ -130,9 +130,9 @@ def check_machine(parameters: Parameters) -> None:
     """Raise InputError for a device or precision that no machine has; this one need not be where cases run."""
     from ..inference.precision import resolve_device, resolve_precision
 
-    device = "auto"
+    device = resolve_device("cpu")
     with suppress(ResourceError):
         device = resolve_device(getattr(parameters, "device", "auto"))
     precision = getattr(parameters, "precision", "auto")
-    if precision != "float16":
-        resolve_precision(precision, resolve_device("cpu") if device == "auto" else device)
+    if precision != "float16":  # Which other machines may have.
+        resolve_precision(precision, device)

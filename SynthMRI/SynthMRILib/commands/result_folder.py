@@ -27,10 +27,16 @@ def earlier_results(folder: Path, task: str, others: Iterable[str]) -> list[Path
     return [path for path in found if path.is_file()]
 
 
-def check_folder(folder: Path) -> None:
-    """Raises InputError before any work when nothing could be written into a folder, which may not be there yet."""
+def check_folder(folder: Path, *, empty: bool = False) -> None:
+    """Raises InputError before any work when nothing could be written into a folder, which may not be there yet.
+
+    Args:
+        empty: whether it must hold nothing.
+    """
     if folder.exists() and not folder.is_dir():
         raise InputError(f"'{folder.name}' is a file. Give a folder for the output.")
+    if empty and folder.exists() and any(folder.iterdir()):
+        raise InputError(f"The folder '{folder.name}' is not empty. Choose another one or add --overwrite.")
     nearest = next(path for path in (folder.absolute(), *folder.absolute().parents) if path.is_dir())
     try:
         shutil.rmtree(tempfile.mkdtemp(prefix=".synthmri-", dir=nearest))

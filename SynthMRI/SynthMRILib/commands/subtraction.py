@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 from .. import INTENDED_USE
-from ..errors import InputError
 from ..provenance import make_provenance
 from ..volume_io import read_volume, write_volume
 from .common import ConsoleProgress, chosen_bundle, print_json, warn
@@ -48,9 +47,7 @@ def run(arguments: argparse.Namespace) -> int:
     from ..longitudinal.subtraction import check_visits, subtract
 
     folder: Path = arguments.output
-    check_folder(folder)
-    if folder.exists() and any(folder.iterdir()) and not arguments.overwrite:
-        raise InputError(f"The folder '{folder.name}' is not empty. Choose another one or add --overwrite.")
+    check_folder(folder, empty=not arguments.overwrite)
     paths = [arguments.first, arguments.second, *(p for name in FURTHER for p in getattr(arguments, name) or ())]
     check_apart([*(folder / name for name in TABLES), *earlier_results(folder, TASK, TABLES)], paths)
     visits = [read_visit(arguments, n) for n in range(2)]

@@ -114,9 +114,7 @@ def run_uncertainty(arguments: argparse.Namespace) -> int:
     from ..uncertainty.lesions import check_places
 
     folder: Path = arguments.output
-    check_folder(folder)
-    if folder.exists() and any(folder.iterdir()) and not arguments.overwrite:
-        raise InputError(f"The folder '{folder.name}' is not empty. Choose another one or add --overwrite.")
+    check_folder(folder, empty=not arguments.overwrite)
     judged, task = network_task(arguments.task), get_task("uncertainty")
     if arguments.blend and getattr(judged, "another_contrast", False):
         raise InputError(f"{NOTHING_TO_BLEND} Leave out --blend.")
